@@ -1,0 +1,1 @@
+"""Files of other people: readers that check before they believe. Below every stage."""

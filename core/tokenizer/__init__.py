@@ -1,0 +1,1 @@
+"""Byte-level BPE: learning merges, encoding step by step, reading and writing the formats of the field."""

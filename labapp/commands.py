@@ -1,0 +1,238 @@
+"""The commands of `llmlab`, one function each; every one drives a stage of `core` or opens the window."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.artifacts import publish_folder, refer
+from core.problems import LabError
+from core.settings import to_json
+from core.stages import Finished, Progress
+from labapp.rates import amount_in_words
+
+app = typer.Typer(
+    name="llmlab", no_args_is_help=False, add_completion=False, pretty_exceptions_enable=False,
+    help="Take a language model from raw text to a chat model, offline, and look inside at every step.",
+)  # fmt: skip
+tokenizer_app = typer.Typer(help="Learn a tokenizer, or encode a text with one.", no_args_is_help=True)
+artifacts_app = typer.Typer(help="What is in the workspace.", no_args_is_help=True)
+app.add_typer(tokenizer_app, name="tokenizer")
+app.add_typer(artifacts_app, name="artifacts")
+
+WorkspaceOption = Annotated[Path | None, typer.Option("--workspace", help="Folder of the workspace.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per line; the last is the result.")]
+PROGRESS_EVERY = 0.5  # s between two progress lines
+
+
+def run(words: list[str]) -> int:
+    """Run typer on a command line; exit status 2 on wrong usage.
+
+    Raises:
+        LabError: What the person can mend.
+    """
+    try:
+        app(words, prog_name="llmlab")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return 0
+
+
+@app.command("open")
+def open_command(
+    files: Annotated[list[Path] | None, typer.Argument(help="Files to open.")] = None,
+    workspace: WorkspaceOption = None,
+    lab: Annotated[str | None, typer.Option(help="Lab to show first.")] = None,
+) -> None:
+    """Open the window (also: llmlab alone, or llmlab FILE)."""
+    from labapp.app import open_window
+    from labapp.labs import CATALOGUE
+
+    names = [entry.name for entry in CATALOGUE]
+    if lab is not None and lab not in names:
+        raise LabError(f"There is no lab {lab!r}.", f"The labs are {', '.join(names)}.")
+    raise typer.Exit(open_window(workspace, lab, list(files or [])))
+
+
+@tokenizer_app.command("train")
+def train_command(
+    texts: Annotated[list[Path], typer.Argument(help="Text files in UTF-8.")],
+    out: Annotated[Path, typer.Option(help="New folder for the tokenizer.")],
+    vocab_size: Annotated[int, typer.Option(help="Tokens in the end.")] = 2048,
+    pattern: Annotated[str, typer.Option(help="none, gpt2, smollm, qwen2, cl100k or o200k.")] = "gpt2",
+    min_frequency: Annotated[int, typer.Option(help="How often a pair must occur to be merged.")] = 2,
+    special: Annotated[str, typer.Option(help="Special tokens, with spaces between them.")] = "<|endoftext|>",
+    chat_template: Annotated[Path | None, typer.Option(help="Jinja file to write with it.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn a tokenizer from texts; the folder opens in tokenizers and transformers."""
+    from core.formats.files import read_text
+    from core.tokenizer.patterns import pattern as find_pattern
+    from core.tokenizer.tokenizer import Tokenizer
+    from core.tokenizer.train import Counted, TrainSettings, train_tokenizer
+    from core.tokenizer.words import Text
+    from core.tokenizer.writing import write_tokenizer
+
+    settings = TrainSettings(vocab_size, min_frequency, pattern, special)
+    template = read_text(chat_template, 1_000_000) if chat_template else None
+    stage = train_tokenizer([Text(name=p.name, path=p, text=None) for p in texts], settings)
+    references = [refer(path) for path in texts]
+    draft = publish_folder(
+        out, "tokenizer", out.name, "tokenizer.train", settings=to_json(settings), references=references
+    )
+    last: Any = None
+    characters = tokens = 0
+    for event in _shown(stage, as_json):
+        if isinstance(event, Counted):
+            characters = event.words.characters
+        tokens = getattr(event, "corpus_tokens", tokens)
+        last = event
+    _check_finished(last)
+    end = settings.special_token_list[0] if settings.special_token_list else None
+    made = Tokenizer.from_learned(
+        last.result, find_pattern(pattern), out.name, chat_template=template, bos=end, eos=end
+    )
+    with draft:
+        write_tokenizer(made, draft.folder)
+        draft.metrics["characters_per_token"] = characters / max(1, tokens)
+    _result(
+        {
+            "folder": str(out), "vocab_size": made.vocab_size, "merges": len(made.merges),
+            "reason": last.reason,
+        },
+        as_json, f"{len(made.merges):,} merges, {made.vocab_size:,} tokens in {out}. {last.reason}",
+    )  # fmt: skip
+
+
+@tokenizer_app.command("encode")
+def encode_command(
+    text: Annotated[str, typer.Argument(help="The text.")],
+    tokenizer: Annotated[str, typer.Option(help="gpt2, cl100k, o200k, smollm2, or a file or folder.")],
+    special: Annotated[bool, typer.Option(help="Recognize special tokens in the text.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Encode a text: its ids and tokens."""
+    from core.tokenizer.known import known_tokenizers, load_known
+    from core.tokenizer.reading import read_tokenizer
+    from core.tokenizer.tokenizer import readable
+
+    known = [k.name for k in known_tokenizers()]
+    made = load_known(tokenizer) if tokenizer in known else read_tokenizer(Path(tokenizer))
+    ids = made.encode(text, special="all" if special else "text")
+    tokens = ["".join(p.text or f"⟨{p.hex}⟩" for p in readable(made.token_bytes(i))) for i in ids]
+    _result({"ids": ids, "tokens": tokens}, as_json, " ".join(map(str, ids)) + "\n" + "·".join(tokens))
+
+
+@artifacts_app.command("list")
+def list_command(
+    workspace: WorkspaceOption = None, kind: str | None = None, as_json: JsonOption = False
+) -> None:
+    """List the artifacts of the workspace, newest first."""
+    from labapp.app import open_workspace
+
+    found = open_workspace(workspace)
+    for artifact in found.artifacts(kind):
+        facts = {
+            "id": artifact.id,
+            "kind": artifact.kind,
+            "name": artifact.name,
+            "created": artifact.created.isoformat(),
+        }
+        _result(facts, as_json, f"{artifact.id}  {artifact.kind:<12} {artifact.name}")
+    for problem in found.problems():
+        _result({"problem": problem.problem}, as_json, f"problem: {problem}")
+
+
+@artifacts_app.command("verify")
+def verify_command(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="Artifact folders; none: the workspace.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check every file of artifacts against its hash; exit status 1 if one is damaged."""
+    from core.artifacts import open_artifact
+    from labapp.app import open_workspace
+
+    chosen = [open_artifact(folder) for folder in folders or []]
+    problems: list[LabError] = []
+    if not folders:
+        found = open_workspace(workspace)
+        chosen, problems = found.artifacts(), found.problems()
+    for artifact in chosen:
+        try:
+            artifact.verify()
+        except LabError as error:
+            problems.append(error)
+        else:
+            _result({"id": artifact.id, "ok": True}, as_json, f"ok       {artifact.id}  {artifact.name}")
+    for problem in problems:
+        _result({"ok": False, "problem": str(problem)}, as_json, f"damaged  {problem}")
+    raise typer.Exit(1 if problems else 0)
+
+
+@app.command("doctor")
+def doctor_command(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Say what is installed, what is missing, and how to add it."""
+    from labapp.doctor import examine
+
+    checks = examine(workspace)
+    for check in checks:
+        _result(dataclasses.asdict(check), as_json, check.line())
+    raise typer.Exit(1 if any(check.state == "missing" and check.needed for check in checks) else 0)
+
+
+@app.command("screenshots")
+def screenshots_command(
+    out: Annotated[Path, typer.Option(help="New or existing folder for the pictures.")],
+    size: Annotated[list[str] | None, typer.Option(help="Window sizes, such as 1280x800.")] = None,
+    theme: Annotated[list[str] | None, typer.Option(help="light, dark.")] = None,
+) -> None:
+    """Take a picture of every page of every lab, light and dark."""
+    from labapp.screenshots import take_screenshots
+
+    for path in take_screenshots(
+        out, size or ["1280x800", "1280x650", "1093x570"], theme or ["light", "dark"]
+    ):
+        print(path)
+
+
+def _shown(stage: Iterator[Any], as_json: bool) -> Iterator[Any]:
+    """Pass a stage's events on, saying each as JSON, or the progress now and then on standard error."""
+    said = time.monotonic()
+    try:
+        for event in stage:
+            if as_json and not isinstance(event, Finished):
+                print(json.dumps({"event": type(event).__name__, **_plain(event)}), flush=True)
+            elif isinstance(event, Progress) and time.monotonic() - said > PROGRESS_EVERY:
+                said = time.monotonic()
+                total = f" of {amount_in_words(event.total, event.unit)}" if event.total else ""
+                print(f"{event.doing}: {amount_in_words(event.done, event.unit)}{total}", file=sys.stderr)
+            yield event
+    finally:
+        if hasattr(stage, "close"):
+            stage.close()
+
+
+def _plain(event: Any) -> dict[str, Any]:
+    """The plain values of an event; arrays and counters are left out."""
+    facts = {f.name: getattr(event, f.name) for f in dataclasses.fields(event)}
+    return {name: value for name, value in facts.items() if isinstance(value, str | int | float | None)}
+
+
+def _check_finished(event: Any) -> None:
+    """Raise if a stage ended without its Finished: a bug of ours, not the person's."""
+    if not isinstance(event, Finished):
+        raise TypeError(f"The stage ended with {event!r}, not with Finished.")
+
+
+def _result(facts: dict[str, Any], as_json: bool, text: str) -> None:
+    print(json.dumps(facts, ensure_ascii=False) if as_json else text, flush=True)

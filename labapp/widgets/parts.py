@@ -1,0 +1,135 @@
+"""Small parts in the house style: labels, buttons, cards and labeled fields, all plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QFrame,
+    QLabel,
+    QLayout,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from labapp.icons import icon
+from labapp.theme import CONTROLS_WIDTH
+
+
+def label(text: str = "", role: str = "", wrap: bool = False) -> QLabel:
+    """A plain-text label; `role` is one of the style sheet's: title, heading, secondary, small, good, …"""
+    made = QLabel(text)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    made.setWordWrap(wrap)
+    if role:
+        made.setObjectName(role)
+    return made
+
+
+class ElidedLabel(QLabel):
+    """One line of plain text that ends in … where there is no room; the tooltip has it all."""
+
+    def __init__(self, text: str, role: str = "") -> None:
+        super().__init__(text)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setObjectName(role)
+        self.setToolTip(text)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
+
+
+def button(
+    text: str,
+    action: Callable[[], object] | None = None,
+    *,
+    tip: str = "",
+    icon_name: str = "",
+    role: str = "",
+) -> QPushButton:
+    """A push button with a tooltip; `role` is "primary" or "sample"."""
+    made = QPushButton(text)
+    made.setToolTip(tip)
+    if role:
+        made.setObjectName(role)
+    if icon_name:
+        made.setIcon(icon(icon_name))
+        made.setIconSize(QSize(15, 15))
+    if action is not None:
+        made.clicked.connect(lambda: action())
+    return made
+
+
+def flat_button(icon_name: str, name: str, action: Callable[[], object] | None = None) -> QToolButton:
+    """A button that is only an icon; its name is its tooltip and what a screen reader says."""
+    made = QToolButton()
+    made.setObjectName("flat")
+    made.setIcon(icon(icon_name))
+    made.setIconSize(QSize(16, 16))
+    made.setToolTip(name)
+    made.setAccessibleName(name)
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    if action is not None:
+        made.clicked.connect(lambda: action())
+    return made
+
+
+def card(*parts: QWidget | QLayout, margin: int = 12, spacing: int = 6) -> QFrame:
+    """A white panel with a quiet border around widgets and rows, one below the other."""
+    made = QFrame()
+    made.setObjectName("card")
+    _stack(made, parts, (margin, margin - 2, margin, margin - 2), spacing)
+    return made
+
+
+def controls(*parts: QWidget | QLayout) -> QWidget:
+    """The left column of a page: widgets and rows from the top, what is left over stays empty below."""
+    made = QWidget()
+    made.setFixedWidth(CONTROLS_WIDTH - 1)
+    _stack(made, parts, (18, 4, 18, 8), 8).addStretch(1)
+    return made
+
+
+def _stack(
+    made: QWidget, parts: tuple[QWidget | QLayout, ...], margins: tuple[int, int, int, int], spacing: int
+) -> QVBoxLayout:
+    layout = QVBoxLayout(made)
+    layout.setContentsMargins(*margins)
+    layout.setSpacing(spacing)
+    for part in parts:
+        if isinstance(part, QLayout):
+            layout.addLayout(part)
+        else:
+            layout.addWidget(part)
+    return layout
+
+
+def inset(spin: QAbstractSpinBox) -> None:
+    """Give a spin box's number the margin that other fields have: Qt ignores its padding in a style sheet."""
+    spin.lineEdit().setTextMargins(6, 0, 2, 0)
+
+
+def field(title: str, widget: QWidget, tip: str = "") -> QWidget:
+    """A control under its label; the label is the control's accessible name."""
+    made = QWidget()
+    layout = QVBoxLayout(made)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(2)
+    name = label(title, "small")
+    name.setBuddy(widget)
+    layout.addWidget(name)
+    layout.addWidget(widget)
+    widget.setAccessibleName(title)
+    if tip:
+        widget.setToolTip(tip)
+    return made

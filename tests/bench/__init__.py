@@ -1,0 +1,1 @@
+"""What is measured: one module per benchmark, started by `python run.py bench NAME`."""
