@@ -8,6 +8,7 @@ each other only on the worker's side: the window's thread never waits for a work
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from labapp.rates import Clock, Pacer, RateMeter
 FIRST_BATCH = 64  # events in the first batch; later ones grow or shrink with the time that they take to show
 MOST = 4096  # events in a batch, and so in memory, at most
 BUDGET = 0.012  # seconds that the window should spend on one batch
+TURN = 0.02  # seconds that a worker computes before the window has a turn
+COURTESY = 0.1  # seconds that a worker waits for the window to take its turn at most
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,7 @@ class Job:
         on_change: Callable[[], None],
         progress_of: Callable[[Any], Progress | None] | None = None,
         predecessors: tuple[Job, ...] = (),
+        ask_turn: Callable[[threading.Event], None] | None = None,
     ) -> None:
         self.slot = slot
         self.title = title
@@ -149,6 +153,9 @@ class Job:
         self._by_hand = paused
         self._steps = 0
         self._stop_wanted = False
+        self._ask_turn = ask_turn  # has the window set the event when it is through with what it has waiting
+        self._window_done = threading.Event()
+        self._turned = 0.0  # when the window had its last turn
         self._at_work = False  # a worker has passed the gate and pulls, or may pull at once
         self._events: deque[Any] = deque()
         self._limit = FIRST_BATCH
@@ -218,6 +225,7 @@ class Job:
         """Close the stage as soon as its current pull returns; `on_end` then gets Stopped."""
         with self._floor.turn:
             self._stop_wanted = True
+            self._window_done.set()
             self._floor.turn.notify_all()
         self._on_change()
 
@@ -287,9 +295,22 @@ class Job:
                 if isinstance(event, Finished):
                     return Done(event)
                 self._emit(event)
+                self._give_way()
         except BaseException as error:  # torch's RuntimeErrors, tiktoken's panics: none may vanish
             return Failed(error)
         return Stopped()
+
+    def _give_way(self) -> None:
+        """Let the window do all that it has waiting, alone.
+
+        Each of its calls into Qt may lose the interpreter to a computing worker for a while, and painting is
+        hundreds of calls: beside two workers it took 0.8 s. So a worker asks for the window's turn and waits.
+        """
+        if self._ask_turn is not None and time.monotonic() - self._turned >= TURN:
+            self._window_done.clear()
+            self._ask_turn(self._window_done)
+            self._window_done.wait(COURTESY)
+            self._turned = time.monotonic()
 
     def _gate(self) -> bool:
         """Wait until the next pull is allowed; False for stop."""

@@ -20,6 +20,7 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -85,6 +86,7 @@ class Runner(QObject):
 
     jobs_changed = Signal()
     _news = Signal()
+    _turn = Signal()
 
     def __init__(
         self,
@@ -103,6 +105,7 @@ class Runner(QObject):
         self._showing: set[Job] = (
             set()
         )  # jobs whose events are being shown: a dialog may run the loop meanwhile
+        self._turns: deque[threading.Event] = deque()  # of workers that wait until the window is through
         self._announced = False
         self._closed = False
         self._usual_interval = sys.getswitchinterval()
@@ -111,6 +114,7 @@ class Runner(QObject):
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._deliver)
         self._news.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        self._turn.connect(self._take_turn, Qt.ConnectionType.QueuedConnection)
         self._sweeper = QTimer(self)
         self._sweeper.setInterval(SWEEP_MS)
         self._sweeper.timeout.connect(sweep)
@@ -172,6 +176,7 @@ class Runner(QObject):
             on_change=self._announce,
             progress_of=progress_of,
             predecessors=before,
+            ask_turn=self._ask_turn,
         )
         if self._closed:  # a late click while the window closes
             stage.close() if hasattr(stage, "close") else None
@@ -231,7 +236,19 @@ class Runner(QObject):
             self._announced = True
             self._news.emit()
 
+    def _ask_turn(self, done: threading.Event) -> None:
+        """Set `done` when the window's thread is through with what it has waiting."""
+        if self._closed or not shiboken6.isValid(self):
+            done.set()
+        else:
+            self._turns.append(done)
+            self._turn.emit()
+
     # The window's thread
+
+    def _take_turn(self) -> None:
+        while self._turns:
+            self._turns.popleft().set()
 
     def _deliver(self) -> None:
         """Show what is due, and set the timer for what is not."""

@@ -20,6 +20,7 @@ from labapp.handoff import Handoff
 from labapp.labs.tokenizer import TokenizerLab
 from labapp.widgets.token_text import TokenText, visible
 from tests.labapp.opened import PATIENCE, opened, settled, tokenizer_lab
+from tests.labapp.responsiveness import LoopGaps
 
 
 def wait(qtbot: QtBot, lab: TokenizerLab, condition: Callable[[], object]) -> None:
@@ -224,3 +225,22 @@ def test_characters_that_are_split_show_their_bytes(qtbot: QtBot) -> None:
     view.set_spans(lambda word: [(byte, 1) for byte in word])
     assert "�" not in "".join(view.describe(token) for token in view.visible_tokens())
     assert not view.grab().toImage().isNull()
+
+
+def test_the_window_answers_while_10_mb_are_learned(
+    qtbot: QtBot, tmp_path: Path, shakespeare: Path, report: Callable[[str, object], None]
+) -> None:
+    text = tmp_path / "ten.txt"
+    data = shakespeare.read_bytes()
+    letters = bytes(range(97, 123))
+    turned = [data.translate(bytes.maketrans(letters, letters[i:] + letters[:i])) for i in range(9)]
+    text.write_bytes(b"".join(turned))  # new words all the way
+    with opened(qtbot, tmp_path / "workspace") as window, LoopGaps() as gaps:
+        lab = tokenizer_lab(window)
+        lab.learn.use_files("ten", [text])
+        wait(qtbot, lab, lambda: lab.learn.history is not None and lab.learn.history.merges)
+        lab.learn.to_the_end()
+        wait(qtbot, lab, lambda: bool(lab.learn.reason))
+        assert lab.learn.step == len(lab.learn.history.merges) > 1000
+    report("tokenizer: loop gaps while 10 MB are learned", str(gaps.result))
+    gaps.hold(p99=50, longest=100)
