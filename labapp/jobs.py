@@ -21,7 +21,7 @@ from labapp.rates import Clock, Pacer, RateMeter
 FIRST_BATCH = 64  # events in the first batch; later ones grow or shrink with the time that they take to show
 MOST = 4096  # events in a batch, and so in memory, at most
 BUDGET = 0.012  # seconds that the window should spend on one batch
-TURN = 0.02  # seconds that a worker computes before the window has a turn
+TURN = 0.01  # seconds that a worker computes before the window has a turn
 COURTESY = 0.1  # seconds that a worker waits for the window to take its turn at most
 
 

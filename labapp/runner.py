@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import shiboken6
-from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QThread, QTimer, Signal
 
 from core.problems import LabError
 from core.stages import Finished, Progress
@@ -42,6 +42,7 @@ BREATH_MS = 4  # milliseconds that the window has for itself between two batches
 # and 100 widgets painted by Python: p99 of the gaps 45-88 ms at Python's own 0.005, 20-37 ms at 0.001.
 SWITCH_INTERVAL = 0.001
 NICENESS = 5  # added to a worker's niceness on Linux, where Qt's thread priorities do nothing
+AFTER_PAINTING = Qt.EventPriority.LowEventPriority.value - 1  # Qt posts its painting with LowEventPriority
 SWEEP_MS = 250  # milliseconds between two looks at the garbage while there are workers
 JOIN = 0.5  # seconds given to a thread that has told its end, which takes microseconds
 
@@ -106,6 +107,7 @@ class Runner(QObject):
             set()
         )  # jobs whose events are being shown: a dialog may run the loop meanwhile
         self._turns: deque[threading.Event] = deque()  # of workers that wait until the window is through
+        self._turn_posted = False
         self._announced = False
         self._closed = False
         self._usual_interval = sys.getswitchinterval()
@@ -247,6 +249,13 @@ class Runner(QObject):
     # The window's thread
 
     def _take_turn(self) -> None:
+        if self._turns and not self._turn_posted:
+            self._turn_posted = True
+            QCoreApplication.postEvent(self, QEvent(QEvent.Type.User), AFTER_PAINTING)
+
+    def customEvent(self, event: QEvent) -> None:
+        """All that was waiting is done, painting too: the workers go on."""
+        self._turn_posted = False
         while self._turns:
             self._turns.popleft().set()
 
