@@ -50,29 +50,29 @@ class Bars(QWidget):
         if not self.bars:
             return
         theme = theme_of(self)
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        row = min(self.ROW * self.font().pixelSize() / 13, self.height() / len(self.bars))
-        font = self.font()
-        font.setPixelSize(max(11, min(font.pixelSize(), int(row * 0.7))))
-        painter.setFont(font)
-        metrics = QFontMetricsF(font)
-        names = max(metrics.horizontalAdvance(bar.name) for bar in self.bars) + 12
-        texts = max(metrics.horizontalAdvance(bar.text) for bar in self.bars) + 12
-        room = max(20.0, self.width() - names - texts)
-        longest = max((bar.value for bar in self.bars), default=0) or 1
-        for i, bar in enumerate(self.bars):
-            y = i * row
-            painter.setPen(QColor(theme.text))
-            right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-            painter.drawText(QRectF(0, y, names - 10, row), right, bar.name)
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(theme.accent if bar.strong else CATEGORIES[2]))
-            length = max(1.0, room * bar.value / longest)
-            painter.drawRect(QRectF(names, y + row * 0.18, length, row * 0.64))
-            painter.setPen(QColor(theme.text))
-            painter.drawText(
-                QRectF(names + length + 6, y, texts, row),
-                Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter,
-                bar.text,
-            )
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            row = min(self.ROW * self.font().pixelSize() / 13, self.height() / len(self.bars))
+            font = self.font()
+            font.setPixelSize(max(11, min(font.pixelSize(), int(row * 0.7))))
+            painter.setFont(font)
+            metrics = QFontMetricsF(font)
+            names = max(metrics.horizontalAdvance(bar.name) for bar in self.bars) + 12
+            texts = max(metrics.horizontalAdvance(bar.text) for bar in self.bars) + 12
+            room = max(20.0, self.width() - names - texts)
+            longest = max((bar.value for bar in self.bars), default=0) or 1
+            for i, bar in enumerate(self.bars):
+                y = i * row
+                painter.setPen(QColor(theme.text))
+                right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+                painter.drawText(QRectF(0, y, names - 10, row), right, bar.name)
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(QColor(theme.accent if bar.strong else CATEGORIES[2]))
+                length = max(1.0, room * bar.value / longest)
+                painter.drawRect(QRectF(names, y + row * 0.18, length, row * 0.64))
+                painter.setPen(QColor(theme.text))
+                painter.drawText(
+                    QRectF(names + length + 6, y, texts, row),
+                    Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter,
+                    bar.text,
+                )

@@ -53,10 +53,10 @@ class MergeTree(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         if self._root is None:
             return
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        width = self.width() / max(1, _leaves(self._root))
-        self._draw(painter, self._root, 0.0, width, 0)
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            width = self.width() / max(1, _leaves(self._root))
+            self._draw(painter, self._root, 0.0, width, 0)
 
     def _draw(self, painter: QPainter, node: MergeNode, left: float, width: float, level: int) -> QPointF:
         theme = theme_of(self)

@@ -96,7 +96,8 @@ class Picker(QPushButton):
         box = self.rect().adjusted(self.width() - size - 6, 0, -6, 0)
         box.setTop((self.height() - size) // 2)
         box.setHeight(size)
-        icon("chevron-down").paint(QPainter(self), box)
+        with QPainter(self) as painter:
+            icon("chevron-down").paint(painter, box)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

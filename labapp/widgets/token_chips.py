@@ -116,10 +116,10 @@ class TokenChips(TokenText):
         super().paintEvent(event)
         if not self.with_ids:
             return
-        painter = QPainter(self.viewport())
-        painter.setFont(self.small_font())
-        painter.setPen(QColor(theme_of(self).secondary))
-        height = self._id_metrics().height()
-        for part in self._shown():
-            box = QRectF(part.rect.left(), part.rect.bottom() + 1, part.rect.width(), height)
-            painter.drawText(box, Qt.AlignmentFlag.AlignCenter, str(part.token.id))
+        with QPainter(self.viewport()) as painter:
+            painter.setFont(self.small_font())
+            painter.setPen(QColor(theme_of(self).secondary))
+            height = self._id_metrics().height()
+            for part in self._shown():
+                box = QRectF(part.rect.left(), part.rect.bottom() + 1, part.rect.width(), height)
+                painter.drawText(box, Qt.AlignmentFlag.AlignCenter, str(part.token.id))

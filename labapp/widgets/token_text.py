@@ -17,7 +17,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QKeyEvent, QMouseEvent, 
 from PySide6.QtWidgets import QAbstractScrollArea, QSizePolicy, QToolTip, QWidget
 
 from core.tokenizer.tokenizer import readable
-from labapp.theme import mono_font, theme_of
+from labapp.theme import Theme, mono_font, theme_of
 from labapp.widgets.prose import plain_tooltip
 from labapp.words import tr
 
@@ -25,6 +25,7 @@ Spans = Callable[[bytes], Sequence[tuple[int, int]]]
 """From the bytes of a word to its tokens: (id, length in bytes)."""
 
 _SIGNS = {0x20: "␣", 0x0A: "⏎", 0x09: "⇥", 0x0D: "␍"}
+_BLANKS = dict.fromkeys(_SIGNS, " ")
 MARGIN = 10  # px around the text
 
 
@@ -245,22 +246,21 @@ class TokenText(QAbstractScrollArea):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         theme = theme_of(self)
-        painter = QPainter(self.viewport())
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.fillRect(self.viewport().rect(), QColor(theme.panel))
-        font = mono_font(self)
-        small = self.small_font()
-        parts = self._shown()
-        for part in parts:
-            chip = part.rect.adjusted(0.5, 0, -0.5, 0)
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(theme.chip(part.token.id * 5 + part.token.id // 8))
-            painter.drawRoundedRect(chip, 3, 3)
-            self._draw_bytes(painter, part, font, small)
-        self._draw_outlines(painter, parts)
+        with QPainter(self.viewport()) as painter:  # ended even where something else holds this frame
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.fillRect(self.viewport().rect(), QColor(theme.panel))
+            font = mono_font(self)
+            small = self.small_font()
+            parts = self._shown()
+            for part in parts:
+                chip = part.rect.adjusted(0.5, 0, -0.5, 0)
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(theme.chip(part.token.id * 5 + part.token.id // 8))
+                painter.drawRoundedRect(chip, 3, 3)
+                self._draw_bytes(painter, part, theme, font, small)
+            self._draw_outlines(painter, parts)
 
-    def _draw_bytes(self, painter: QPainter, part: Part, font: QFont, small: QFont) -> None:
-        theme = theme_of(self)
+    def _draw_bytes(self, painter: QPainter, part: Part, theme: Theme, font: QFont, small: QFont) -> None:
         rect = self._bytes_rect(part)
         width = rect.width() / (part.end - part.start)
         x = rect.left()
@@ -269,7 +269,7 @@ class TokenText(QAbstractScrollArea):
             box = QRectF(x, rect.top(), n * width, rect.height())
             x += n * width
             if piece.text:
-                self._draw_text(painter, piece.text, n, box, font)
+                self._draw_text(painter, piece.text, n, box, theme, font)
                 continue
             painter.setFont(small)
             painter.setPen(QColor(theme.secondary))
@@ -287,23 +287,35 @@ class TokenText(QAbstractScrollArea):
         """The font of hex digits and ids: 11 px at the usual text size."""
         return mono_font(self, 11 / (13 * 1.15))
 
-    def _draw_text(self, painter: QPainter, text: str, n: int, box: QRectF, font: QFont) -> None:
-        theme = theme_of(self)
+    def _draw_text(
+        self, painter: QPainter, text: str, n: int, box: QRectF, theme: Theme, font: QFont
+    ) -> None:
         painter.setFont(font)
         if not text.isascii():
             painter.setPen(QColor(theme.text))
             painter.drawText(box.adjusted(-4, 0, 4, 0), Qt.AlignmentFlag.AlignCenter, text)
             return
         width = box.width() / n
+        if not self.show_signs or not _SIGNS.keys() & set(map(ord, text)):
+            painter.setPen(QColor(theme.text))
+            self._draw_run(painter, text.translate(_BLANKS), width, box, font)
+            return
         for i, character in enumerate(text):
             sign = _SIGNS.get(ord(character))
-            if sign is not None:
-                if not self.show_signs:
-                    continue
-                character = sign
             painter.setPen(QColor(theme.secondary if sign else theme.text))
             cell = QRectF(box.left() + i * width, box.top(), width, box.height())
-            painter.drawText(cell, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextDontClip, character)
+            painter.drawText(cell, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextDontClip, sign or character)
+
+    def _draw_run(self, painter: QPainter, text: str, width: float, box: QRectF, font: QFont) -> None:
+        """Draw characters of ASCII at once, each in the middle of a cell: far faster than one by one."""
+        if text.isspace():
+            return
+        more = width - QFontMetricsF(font).horizontalAdvance("0")
+        spaced = QFont(font)
+        spaced.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, more)
+        painter.setFont(spaced)
+        flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextDontClip
+        painter.drawText(box.translated(more / 2, 0), flags, text)
 
     def _draw_outlines(self, painter: QPainter, parts: list[Part]) -> None:
         theme = theme_of(self)

@@ -235,7 +235,7 @@ def test_the_window_answers_while_10_mb_are_learned(
     letters = bytes(range(97, 123))
     turned = [data.translate(bytes.maketrans(letters, letters[i:] + letters[:i])) for i in range(9)]
     text.write_bytes(b"".join(turned))  # new words all the way
-    with opened(qtbot, tmp_path / "workspace") as window, LoopGaps(0.05) as gaps:
+    with opened(qtbot, tmp_path / "workspace") as window, LoopGaps() as gaps:
         lab = tokenizer_lab(window)
         lab.learn.use_files("ten", [text])
         wait(qtbot, lab, lambda: lab.learn.history is not None and lab.learn.history.merges)

@@ -177,6 +177,9 @@ class LearnPage(TokenizerPage):
         self._typing.setSingleShot(True)
         self._typing.setInterval(400)
         self._typing.timeout.connect(self._own_text_changed)
+        self._plots_due = QTimer(self)
+        self._plots_due.setSingleShot(True)
+        self._plots_due.timeout.connect(self._update_plots)
         self._hints = QTimer(self)
         self._hints.setInterval(HINT_EVERY)
         self._hints.timeout.connect(self._hint)
@@ -434,7 +437,7 @@ class LearnPage(TokenizerPage):
             return
         self.tables.show_step(history, step, self.reason)
         self._show_token(step)
-        self._update_plots()
+        self._plots_due.start()  # after the text is painted: the window answers in between
 
     def _say_position(self) -> None:
         self.position.setText(tr("Merge {step:,} of {total:,}", step=self.step, total=self._total))
