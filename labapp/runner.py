@@ -193,6 +193,8 @@ class Runner(QObject):
         sys.setswitchinterval(SWITCH_INTERVAL)
         gc.disable()  # a collection on a worker can destroy widgets there, and the app with them
         if not self._sweeper.isActive():
+            gc.freeze()  # what was there before the workers need not be looked through while they work
+        if not self._sweeper.isActive():
             self._sweeper.start()
         thread.start()
         self._announce()
@@ -346,6 +348,7 @@ class Runner(QObject):
         if not self._threads:
             sys.setswitchinterval(self._usual_interval)
             self._sweeper.stop()
+            gc.unfreeze()
             gc.enable()
 
 

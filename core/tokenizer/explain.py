@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from core.problems import LabError
-from core.stages import Finished
+from core.stages import Finished, Progress, run_to_end
 from core.tokenizer.merging import Segmenter
 from core.tokenizer.tokenizer import Tokenizer, utf8
 
+EVERY = 5_000  # words between two Progress events
 LONGEST_WORD = 2_000  # bytes; every event holds all pieces
 
 
@@ -173,10 +174,12 @@ def token_use(
         LabError: No token has this id.
     """
     token = tokenizer.token_bytes(id_)
-    if step is None:
-        return count_uses(words, token, id_, tokenizer.encode_bytes, at_most)
-    by_step = segmenter or tokenizer.segmenter()
-    return count_uses(words, token, id_, lambda word: by_step.pieces(word, step), at_most)
+    pieces_of: Callable[[bytes], Sequence[int]] = tokenizer.encode_bytes
+    if step is not None:
+        by_step = segmenter or tokenizer.segmenter()
+        pieces_of = lambda word: by_step.pieces(word, step)  # noqa: E731
+    use: TokenUse = run_to_end(count_uses(words, token, id_, pieces_of, at_most)).result
+    return use
 
 
 def count_uses(
@@ -185,19 +188,21 @@ def count_uses(
     id_: int,
     pieces_of: Callable[[bytes], Sequence[int]],
     at_most: int,
-) -> TokenUse:
-    """Count a token in words; only words whose bytes hold the token's bytes are taken apart.
+) -> Iterator[Progress | Finished[TokenUse]]:
+    """A stage that counts a token in words; only words that hold the token's bytes are taken apart.
 
-    >>> count_uses({b"aa": 3, b"b": 5, b"ab": 1}, b"a", 97, list, at_most=1)
+    >>> run_to_end(count_uses({b"aa": 3, b"b": 5, b"ab": 1}, b"a", 97, list, at_most=1)).result
     TokenUse(count=7, words=((b'aa', 3),), distinct=2)
     """
     count, distinct = 0, 0
     first: list[tuple[bytes, int]] = []
-    for word, times in words.items():
+    for done, (word, times) in enumerate(words.items()):
+        if done % EVERY == 0:
+            yield Progress("Counting a token", done, len(words), "words")
         if token not in word or not (places := pieces_of(word).count(id_)):
             continue
         count += places * times
         distinct += 1
         if len(first) < at_most:
             first.append((word, times))
-    return TokenUse(count, tuple(first), distinct)
+    yield Finished("All words are looked at.", TokenUse(count, tuple(first), distinct))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
+from core.stages import Finished, Progress
 from core.tokenizer.explain import MergeNode, TokenUse, count_uses
 from core.tokenizer.learn import Merged
 from core.tokenizer.merging import Segmenter
@@ -64,10 +67,10 @@ class History:
         merge = self.merges[made]
         return MergeNode(token_id, self.token(token_id), self.tree(merge.left), self.tree(merge.right), made)
 
-    def use(self, token_id: int, step: int) -> TokenUse:
-        """How often a token stands in the corpus after `step` merges; for a worker, not for the window."""
+    def use(self, token_id: int, step: int) -> Iterator[Progress | Finished[TokenUse]]:
+        """A stage that counts how often a token stands in the corpus after `step` merges."""
         apart = Segmenter(list(self.tokens), [(m.left, m.right, m.id) for m in self.merges[:step]])
-        return count_uses(
+        yield from count_uses(
             self.words.words,
             self.token(token_id),
             token_id,

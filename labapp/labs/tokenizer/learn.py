@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QSlider, QVBoxLayout,
 
 from core.artifacts import Reference, refer
 from core.problems import LabError
-from core.stages import Progress, once
+from core.stages import Progress
 from core.tokenizer.explain import TokenUse
 from core.tokenizer.learn import Merged
 from core.tokenizer.patterns import PATTERNS, pattern
@@ -531,7 +531,7 @@ class LearnPage(TokenizerPage):
             return
         self.lab.ask(
             "count",
-            lambda: once(lambda: history.use(token_id, step)),
+            lambda: history.use(token_id, step),
             tr("Counting a token"),
             lambda use: self._show_use(use, token_id, step),
         )
