@@ -49,9 +49,18 @@ def test_the_scene_asks_before_it_reveals(qtbot: QtBot, tmp_path: Path) -> None:
         assert lab.learn.tables.pairs.rows.rowCount() == 0
         assert not lab.learn.step_button.isEnabled()
         press(window, "3")
-        assert lab.learn.prediction.text.startswith("Right.")
+        wait(qtbot, lab, lambda: lab.learn.prediction.text.startswith("Right."))
         wait(qtbot, lab, lambda: lab.learn.step >= 2)  # it plays on
         assert lab.learn.tables.pairs.rows.rowCount() > 0
+
+
+def test_an_answer_given_before_anything_is_learned_is_not_lost(qtbot: QtBot, tmp_path: Path) -> None:
+    with opened(qtbot, tmp_path) as window:
+        lab = tokenizer_lab(window)
+        lab.learn.show_scene()
+        assert not (lab.learn.history and lab.learn.history.merges)
+        press(window, "3")
+        wait(qtbot, lab, lambda: lab.learn.prediction.text.startswith("Right."))
 
 
 def test_the_scene_moves_while_it_asks(qtbot: QtBot, tmp_path: Path) -> None:

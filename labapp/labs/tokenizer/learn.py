@@ -180,6 +180,7 @@ class LearnPage(TokenizerPage):
         self._plots_due = QTimer(self)
         self._plots_due.setSingleShot(True)
         self._plots_due.timeout.connect(self._update_plots)
+        self._early_answer: int | None = None
         self._hints = QTimer(self)
         self._hints.setInterval(HINT_EVERY)
         self._hints.timeout.connect(self._hint)
@@ -385,6 +386,9 @@ class LearnPage(TokenizerPage):
                     self.history.add(event)
                 case _:
                     pass
+        if self._early_answer is not None and self.history is not None and self.history.merges:
+            answer, self._early_answer = self._early_answer, None
+            self._answered(answer)
         self._follow()
 
     def _on_learn_end(self, outcome: Outcome) -> None:
@@ -403,7 +407,7 @@ class LearnPage(TokenizerPage):
     def _show_text(self, shown: Shown) -> None:
         self._shown = shown
         self.view.set_text(self._shown.data, self._shown.starts)
-        self._update()
+        self._say_sizes()
 
     def _follow(self) -> None:
         """Move to the wanted step as far as it is learned: one merge ahead must be known, or the end."""
@@ -574,8 +578,11 @@ class LearnPage(TokenizerPage):
     def _answered(self, index: int) -> None:
         self._hints.stop()
         scene, history = self._scene, self.history
-        if scene is None or history is None or not history.merges:
+        if scene is None:
             self.prediction.close_question()
+            return
+        if history is None or not history.merges:  # a quick answer: the first merge is not learned yet
+            self._early_answer = index
             return
         merge = history.merges[0]
         pair = tuple(history.token(i) for i in (merge.left, merge.right))
@@ -587,6 +594,7 @@ class LearnPage(TokenizerPage):
 
     def _end_scene(self) -> None:
         self._hints.stop()
+        self._early_answer = None
         self._scene = None
         if self.prediction.asking:
             self.prediction.hide()
