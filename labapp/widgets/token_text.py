@@ -8,14 +8,25 @@ the other, never as a replacement mark.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QFontMetricsF,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QPen,
+)
 from PySide6.QtWidgets import QAbstractScrollArea, QSizePolicy, QToolTip, QWidget
 
+from core.tokenizer.tokenizer import Part as Piece
 from core.tokenizer.tokenizer import readable
 from labapp.theme import Theme, mono_font, theme_of
 from labapp.widgets.prose import plain_tooltip
@@ -252,32 +263,65 @@ class TokenText(QAbstractScrollArea):
             font = mono_font(self)
             small = self.small_font()
             parts = self._shown()
-            for part in parts:
-                chip = part.rect.adjusted(0.5, 0, -0.5, 0)
-                painter.setPen(Qt.PenStyle.NoPen)
-                painter.setBrush(theme.chip(part.token.id * 5 + part.token.id // 8))
-                painter.drawRoundedRect(chip, 3, 3)
-                self._draw_bytes(painter, part, theme, font, small)
+            self._draw_chips(painter, parts, theme)
+            self._draw_bytes(painter, parts, theme, font, small)
             self._draw_outlines(painter, parts)
 
-    def _draw_bytes(self, painter: QPainter, part: Part, theme: Theme, font: QFont, small: QFont) -> None:
-        rect = self._bytes_rect(part)
-        width = rect.width() / (part.end - part.start)
-        x = rect.left()
-        for piece in readable(self._data[part.start : part.end]):
-            n = len(piece.text.encode()) if piece.text else len(piece.hex.split())
-            box = QRectF(x, rect.top(), n * width, rect.height())
-            x += n * width
-            if piece.text:
+    def _draw_chips(self, painter: QPainter, parts: list[Part], theme: Theme) -> None:
+        """Draw the back of every token, those of one color at once."""
+        paths: dict[int, QPainterPath] = {}
+        for part in parts:
+            path = paths.setdefault(theme.chip(part.token.id * 5 + part.token.id // 8).rgba(), QPainterPath())
+            path.addRoundedRect(part.rect.adjusted(0.5, 0, -0.5, 0), 3, 3)
+        for color, path in paths.items():
+            painter.fillPath(path, QColor.fromRgba(color))
+
+    def _draw_bytes(
+        self, painter: QPainter, parts: list[Part], theme: Theme, font: QFont, small: QFont
+    ) -> None:
+        """Draw the bytes of tokens; characters of ASCII that stand side by side are drawn at once."""
+        run, run_box, run_width = "", QRectF(), 0.0
+        for piece, n, box in self._pieces(parts):
+            width = box.width() / n
+            if self._is_plain(piece.text):
+                follows = box.top() == run_box.top() and abs(box.left() - run_box.right()) < 0.01
+                if run and follows and abs(width - run_width) < 0.01:
+                    run += piece.text
+                    run_box.setRight(box.right())
+                    continue
+                self._draw_run(painter, run, run_box, theme, font)
+                run, run_box, run_width = piece.text, QRectF(box), width
+            elif piece.text:
                 self._draw_text(painter, piece.text, n, box, theme, font)
-                continue
-            painter.setFont(small)
-            painter.setPen(QColor(theme.secondary))
-            half = box.height() / 2
-            for i, digits in enumerate(piece.hex.split()):
-                cell = QRectF(box.left() + i * width, box.top(), width, half + 1)
-                painter.drawText(cell, Qt.AlignmentFlag.AlignCenter, digits[0])
-                painter.drawText(cell.translated(0, half - 1), Qt.AlignmentFlag.AlignCenter, digits[1])
+            else:
+                self._draw_hex(painter, piece.hex.split(), box, theme, small)
+        self._draw_run(painter, run, run_box, theme, font)
+
+    def _pieces(self, parts: list[Part]) -> Iterator[tuple[Piece, int, QRectF]]:
+        """What is drawn of each part: a text or bytes in hex, how many bytes, and where."""
+        for part in parts:
+            rect = self._bytes_rect(part)
+            width = rect.width() / (part.end - part.start)
+            x = rect.left()
+            for piece in readable(self._data[part.start : part.end]):
+                n = len(piece.text.encode()) if piece.text else len(piece.hex.split())
+                yield piece, n, QRectF(x, rect.top(), n * width, rect.height())
+                x += n * width
+
+    def _is_plain(self, text: str) -> bool:
+        """Whether every byte of it is one character, and none is drawn as a sign."""
+        return bool(text) and text.isascii() and not (self.show_signs and _SIGNS.keys() & set(map(ord, text)))
+
+    def _draw_hex(
+        self, painter: QPainter, digits: Sequence[str], box: QRectF, theme: Theme, small: QFont
+    ) -> None:
+        painter.setFont(small)
+        painter.setPen(QColor(theme.secondary))
+        width, half = box.width() / len(digits), box.height() / 2
+        for i, pair in enumerate(digits):
+            cell = QRectF(box.left() + i * width, box.top(), width, half + 1)
+            painter.drawText(cell, Qt.AlignmentFlag.AlignCenter, pair[0])
+            painter.drawText(cell.translated(0, half - 1), Qt.AlignmentFlag.AlignCenter, pair[1])
 
     def _bytes_rect(self, part: Part) -> QRectF:
         """Where the bytes of a part are drawn."""
@@ -296,24 +340,23 @@ class TokenText(QAbstractScrollArea):
             painter.drawText(box.adjusted(-4, 0, 4, 0), Qt.AlignmentFlag.AlignCenter, text)
             return
         width = box.width() / n
-        if not self.show_signs or not _SIGNS.keys() & set(map(ord, text)):
-            painter.setPen(QColor(theme.text))
-            self._draw_run(painter, text.translate(_BLANKS), width, box, font)
-            return
         for i, character in enumerate(text):
             sign = _SIGNS.get(ord(character))
             painter.setPen(QColor(theme.secondary if sign else theme.text))
             cell = QRectF(box.left() + i * width, box.top(), width, box.height())
             painter.drawText(cell, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextDontClip, sign or character)
 
-    def _draw_run(self, painter: QPainter, text: str, width: float, box: QRectF, font: QFont) -> None:
+    def _draw_run(self, painter: QPainter, text: str, box: QRectF, theme: Theme, font: QFont) -> None:
         """Draw characters of ASCII at once, each in the middle of a cell: far faster than one by one."""
-        if text.isspace():
+        text = text.translate(_BLANKS)
+        if not text or text.isspace():
             return
+        width = box.width() / len(text)
         more = width - QFontMetricsF(font).horizontalAdvance("0")
         spaced = QFont(font)
         spaced.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, more)
         painter.setFont(spaced)
+        painter.setPen(QColor(theme.text))
         flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextDontClip
         painter.drawText(box.translated(more / 2, 0), flags, text)
 
