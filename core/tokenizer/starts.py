@@ -36,6 +36,16 @@ def word_starts(text: str, pattern: Pattern) -> Iterator[Progress | Finished[np.
     yield Finished("All words are found.", np.frombuffer(starts, dtype=np.int64).copy())
 
 
+def line_starts(data: bytes) -> np.ndarray:
+    """Where each line of a text begins, in bytes, as int64; at least the first one, at 0.
+
+    >>> line_starts(b"a\\n\\nb\\n").tolist(), line_starts(b"").tolist()
+    ([0, 2, 3], [0])
+    """
+    breaks = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == 0x0A) + 1
+    return np.concatenate([[0], breaks[breaks < len(data)]])
+
+
 def word_spans(tokenizer: Tokenizer, word: bytes) -> list[tuple[int, int]]:
     """The tokens of one word: (id, length in bytes).
 

@@ -26,6 +26,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractScrollArea, QSizePolicy, QToolTip, QWidget
 
+from core.tokenizer.starts import line_starts
 from core.tokenizer.tokenizer import Part as Piece
 from core.tokenizer.tokenizer import readable
 from labapp.theme import Theme, mono_font, theme_of
@@ -101,17 +102,16 @@ class TokenText(QAbstractScrollArea):
     def sizeHint(self) -> QSize:
         return QSize(500, 240)
 
-    def set_text(self, data: bytes, words: np.ndarray) -> None:
+    def set_text(self, data: bytes, words: np.ndarray, lines: np.ndarray | None = None) -> None:
         """Show another text.
 
         Args:
             data: The text in UTF-8.
             words: Where its words begin, as byte offsets in rising order, the first one 0.
+            lines: Where its lines begin, as `line_starts` finds them; found here where they are not given.
         """
         self._data, self._words = data, words
-        breaks = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == 0x0A) + 1
-        starts = np.concatenate([[0], breaks])
-        self._paragraphs = starts[starts < len(data)] if data else np.zeros(1, dtype=np.int64)
+        self._paragraphs = line_starts(data) if lines is None else lines
         self._hover = self._current = None
         self._lay_out()
         self.verticalScrollBar().setValue(0)

@@ -48,7 +48,7 @@ class TokenizerLab(Lab):
 
     name = "tokenizer"
     title = "Tokenizer"
-    promise = "Start from single bytes; merge the most frequent pair, again and again."
+    promise = "Merge the most frequent pair of tokens, again and again."
 
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)

@@ -34,7 +34,7 @@ class History:
         self.merges: list[Merged] = []
         self.segmenter = Segmenter(list(self.tokens), [])
         self.last_leading = np.zeros((0, 3), dtype=np.int64)
-        self.start_tokens = sum(len(word) * count for word, count in words.words.items())
+        self.start_tokens = words.bytes
         self._lengths = [len(token) for token in self.tokens if token is not None]
         self._made_by: dict[int, int] = {}
 

@@ -46,6 +46,7 @@ LONGEST_OWN_TEXT = 20_000  # characters that the small editor takes
 WHOLE_WORD_SHOWN = 4_000  # bytes shown where the whole text is one word
 SPEEDS = (0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256)  # merges per second
 CATCHING_UP = 0.3  # s between two full updates while merges are learned on the way to a later one
+PLOTS_LATER = 30  # ms after the text: the window answers in between
 HINT_EVERY = 900  # ms between two hints at the pairs to choose from
 
 
@@ -179,6 +180,7 @@ class LearnPage(TokenizerPage):
         self._typing.timeout.connect(self._own_text_changed)
         self._plots_due = QTimer(self)
         self._plots_due.setSingleShot(True)
+        self._plots_due.setInterval(PLOTS_LATER)
         self._plots_due.timeout.connect(self._update_plots)
         self._early_answer: int | None = None
         self._hints = QTimer(self)
@@ -406,7 +408,7 @@ class LearnPage(TokenizerPage):
 
     def _show_text(self, shown: Shown) -> None:
         self._shown = shown
-        self.view.set_text(self._shown.data, self._shown.starts)
+        self.view.set_text(shown.data, shown.starts, shown.lines)
         self._say_sizes()
 
     def _follow(self) -> None:
@@ -441,7 +443,7 @@ class LearnPage(TokenizerPage):
             return
         self.tables.show_step(history, step, self.reason)
         self._show_token(step)
-        self._plots_due.start()  # after the text is painted: the window answers in between
+        self._plots_due.start()
 
     def _say_position(self) -> None:
         self.position.setText(tr("Merge {step:,} of {total:,}", step=self.step, total=self._total))

@@ -10,7 +10,7 @@ import numpy as np
 from core.formats.files import open_bounded
 from core.stages import Finished, Progress
 from core.tokenizer.patterns import Pattern
-from core.tokenizer.starts import word_starts
+from core.tokenizer.starts import line_starts, word_starts
 from core.tokenizer.words import Text
 
 SHOWN_AT_MOST = 20_000_000  # bytes of a text that are kept for showing
@@ -24,11 +24,13 @@ class Shown:
         data: What is shown, in UTF-8.
         total: Bytes of the whole text, shown or not.
         starts: Where its words begin, in bytes.
+        lines: Where its lines begin, in bytes.
     """
 
     data: bytes
     total: int
     starts: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    lines: np.ndarray = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
 
 
 def read_shown(
@@ -49,6 +51,6 @@ def read_shown(
     exact = shown.encode("utf-8")
     for event in word_starts(shown, pattern):
         if isinstance(event, Finished):
-            yield Finished(event.reason, Shown(exact, total, event.result))
+            yield Finished(event.reason, Shown(exact, total, event.result, line_starts(exact)))
         else:
             yield event
