@@ -7,6 +7,7 @@ what is shown, so that the next pair can be marked before it is merged.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ LONGEST_OWN_TEXT = 20_000  # characters that the small editor takes
 WHOLE_WORD_SHOWN = 4_000  # bytes shown where the whole text is one word
 SPEEDS = (0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256)  # merges per second
 CATCHING_UP = 0.3  # s between two full updates while merges are learned on the way to a later one
-PLOTS_LATER = 30  # ms after the text: the window answers in between
+A_TURN_LATER = 30  # ms between text, details and plots: the window answers in between
 HINT_EVERY = 900  # ms between two hints at the pairs to choose from
 
 
@@ -178,10 +179,8 @@ class LearnPage(TokenizerPage):
         self._typing.setSingleShot(True)
         self._typing.setInterval(400)
         self._typing.timeout.connect(self._own_text_changed)
-        self._plots_due = QTimer(self)
-        self._plots_due.setSingleShot(True)
-        self._plots_due.setInterval(PLOTS_LATER)
-        self._plots_due.timeout.connect(self._update_plots)
+        self._details_due = self._after_a_turn(self._update_details)
+        self._plots_due = self._after_a_turn(self._update_plots)
         self._early_answer: int | None = None
         self._hints = QTimer(self)
         self._hints.setInterval(HINT_EVERY)
@@ -200,6 +199,13 @@ class LearnPage(TokenizerPage):
         self.prediction.answered.connect(self._answered)
         self.prediction.closed.connect(self._end_scene)
         self._speed_changed()
+
+    def _after_a_turn(self, update: Callable[[], None]) -> QTimer:
+        due = QTimer(self)
+        due.setSingleShot(True)
+        due.setInterval(A_TURN_LATER)
+        due.timeout.connect(update)
+        return due
 
     def plots_ready(self) -> None:
         from labapp.labs.tokenizer import curves
@@ -419,14 +425,21 @@ class LearnPage(TokenizerPage):
         ended = bool(self.reason)
         self.step = min(self._wanted, known if ended else max(0, known - 1))
         arrived = ended or self.step == self._wanted
-        if arrived or time.monotonic() - self._updated > CATCHING_UP:
+        if arrived:
             self._update()
+        elif time.monotonic() - self._updated > CATCHING_UP:
+            self._update_picture()
+            self._details_due.start()
         else:
             self._say_position()
 
     # What is shown.
 
     def _update(self) -> None:
+        self._update_picture()
+        self._update_details()
+
+    def _update_picture(self) -> None:
         history, step = self.history, self.step
         self._updated = time.monotonic()
         self._update_buttons()
@@ -438,11 +451,14 @@ class LearnPage(TokenizerPage):
             self.view.set_spans(lambda word: history.spans(word, step))
             self._mark_next()
         self._say_sizes()
+
+    def _update_details(self) -> None:
+        self._details_due.stop()
         if self.prediction.asking:
             self.tables.show_nothing(tr("Predict first; then the counts are shown."))
             return
-        self.tables.show_step(history, step, self.reason)
-        self._show_token(step)
+        self.tables.show_step(self.history, self.step, self.reason)
+        self._show_token(self.step)
         self._plots_due.start()
 
     def _say_position(self) -> None:
