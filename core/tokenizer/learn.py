@@ -204,6 +204,7 @@ def _learn(
         corpus_tokens=corpus.tokens,
         leading=table,
     )
+    yield from corpus.let_go()
     yield Finished(reason, result)
 
 
@@ -423,6 +424,19 @@ class _Corpus:
             change.add(neighbor << _SHIFT | new, neighbor << _SHIFT | left, some, weights)
         for neighbor, some in after.items():
             change.add(new << _SHIFT | neighbor, right << _SHIFT | neighbor, some, weights)
+
+    def let_go(self) -> Iterator[Progress]:
+        """Free what was kept, in parts: freeing millions of numbers at once holds up every other thread."""
+        symbols = len(self._ids)
+        for table in (self._places, self._counts):
+            while table:
+                for _ in range(min(_CHUNK, len(table))):
+                    table.popitem()
+                yield Progress("Clearing up", 0, symbols, "bytes")
+        for row in (self._heap, self._weights, self._previous, self._next, self._ids):
+            while row:
+                del row[-4 * _CHUNK :]
+                yield Progress("Clearing up", symbols - len(row), symbols, "bytes")
 
     def _queue(self, pair: int, count: int, places: Places) -> None:
         if count >= self._least:
