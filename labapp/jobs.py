@@ -230,9 +230,10 @@ class Job:
         self._on_change()
 
     def pause(self) -> None:
-        """Pull no more after the current event; a paused heavy job gives up its place."""
+        """Pull no more after the current event; a paused heavy job gives up its place, steps are dropped."""
         with self._floor.turn:
             self._paused = True
+            self._steps = 0
             self._floor.turn.notify_all()
         self._on_change()
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QSize, Qt
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
 from labapp.theme import CATEGORIES, theme_of
@@ -75,6 +75,7 @@ class Plot(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._title = label(title, "heading")
         self._readout = label("", "small")
+        self._beside = True  # whether there is room for the y axis's text beside the axis
         self._menu_button = flat_button("dots-horizontal", tr("Copy or save this plot"), self._open_menu)
         self._head = head = QHBoxLayout()
         head.setContentsMargins(12, 6, 6, 0)
@@ -208,7 +209,7 @@ class Plot(QWidget):
     def _read_out(self, position: QPointF) -> None:
         box = self.view.getPlotItem().getViewBox()
         if not box.sceneBoundingRect().contains(position):
-            self._readout.setText("")
+            self._readout.setText("" if self._beside else _axis_text(self.y_axis))
             return
         at = box.mapSceneToView(position).x()
         parts = []
@@ -236,6 +237,20 @@ class Plot(QWidget):
             text = _axis_text(self.x_axis if name == "bottom" else self.y_axis)
             axis.setLabel(text, color=theme.secondary, **{"font-size": f"{font.pixelSize()}px"})
         self._marker.setPen(pg.mkPen(theme.accent, width=1.5, style=Qt.PenStyle.DashLine))
+
+    def _place_label(self) -> None:
+        """Write the y axis's text over a plot that is too low to have it at the side."""
+        plot = self.view.getPlotItem()
+        needed = self.fontMetrics().horizontalAdvance(_axis_text(self.y_axis))
+        beside = self.view.height() - plot.getAxis("bottom").height() >= needed
+        if beside != self._beside:
+            self._beside = beside
+            plot.getAxis("left").showLabel(beside)
+            self._readout.setText("" if beside else _axis_text(self.y_axis))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place_label()
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

@@ -51,6 +51,7 @@ def take_screenshots(out: Path, sizes: Sequence[str], themes: Sequence[str]) -> 
                     for theme in themes:
                         window.set_theme(theme)
                         _settle(runner, ready)
+                        window.job_strip.refresh()  # it follows the jobs a quarter of a second later
                         path = out / f"{entry.name}-{name}-{width}x{height}-{theme}.png"
                         window.grab().save(str(path))
                         written.append(path)

@@ -121,10 +121,9 @@ class JobRow(QWidget):
             self._bar.setValue(round(PARTS * min(1.0, progress.done / progress.total)))
         self._figures.setText(figures_in_words(job))
         self._figures.setToolTip(plain_tooltip("" if progress is None else progress.doing))
-        pause = (
-            tr("Go on with {title}", title=job.title) if job.paused else tr("Pause {title}", title=job.title)
-        )
-        wanted = "play" if job.paused else "pause"
+        held = job.state is State.PAUSED
+        pause = tr("Go on with {title}", title=job.title) if held else tr("Pause {title}", title=job.title)
+        wanted = "play" if held else "pause"
         if self.pause.accessibleName() != pause:
             self.pause.setAccessibleName(pause)
             self.pause.setToolTip(plain_tooltip(pause))
@@ -137,7 +136,7 @@ class JobRow(QWidget):
         self._bar.setAccessibleName(tr("Progress of {title}", title=job.title))
 
     def _toggle(self) -> None:
-        (self.job.resume if self.job.paused else self.job.pause)()
+        (self.job.resume if self.job.state is State.PAUSED else self.job.pause)()
         self.refresh()
 
 

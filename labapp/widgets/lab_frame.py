@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 from labapp.icons import icon
 from labapp.theme import CONTROLS_WIDTH, DETAILS_WIDTH, FOLD_CONTROLS_BELOW, FOLD_DETAILS_BELOW, RAIL_WIDTH
 from labapp.widgets.messages import MessageBar
-from labapp.widgets.parts import ElidedLabel, flat_button, label
+from labapp.widgets.parts import WholeLabel, flat_button, label
 from labapp.words import tr
 
 Columns = tuple[QWidget, QWidget, QWidget]
@@ -76,7 +76,7 @@ class LabFrame(QWidget):
         names = QVBoxLayout()
         names.setSpacing(0)
         names.addWidget(label(title, "title"))
-        names.addWidget(ElidedLabel(promise, "small"))
+        names.addWidget(WholeLabel(promise, "small"))
         row.addLayout(names, 1)
         self._tabs = QTabBar()
         self._tabs.setDrawBase(False)

@@ -32,8 +32,8 @@ def label(text: str = "", role: str = "", wrap: bool = False) -> QLabel:
     return made
 
 
-class ElidedLabel(QLabel):
-    """One line of plain text that ends in … where there is no room; the tooltip has it all."""
+class WholeLabel(QLabel):
+    """One line of plain text, shown whole or, where there is no room, not at all; the tooltip has it."""
 
     def __init__(self, text: str, role: str = "") -> None:
         super().__init__(text)
@@ -45,8 +45,9 @@ class ElidedLabel(QLabel):
     def paintEvent(self, event: QPaintEvent) -> None:
         with QPainter(self) as painter:
             painter.setPen(self.palette().color(self.foregroundRole()))
-            text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
-            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
+            if self.fontMetrics().horizontalAdvance(self.text()) <= self.width():
+                place = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+                painter.drawText(self.rect(), place, self.text())
 
 
 def button(

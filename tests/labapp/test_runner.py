@@ -243,6 +243,19 @@ def test_a_paused_job_lets_exactly_the_steps_through(qtbot: QtBot, runner: Runne
     assert len(told.events) == seen
 
 
+def test_a_pause_drops_the_steps_that_are_left(qtbot: QtBot, runner: Runner) -> None:
+    job, told = start(runner, LEARN, Stage(None), paused=True)
+    job.step(1_000_000_000)
+    qtbot.waitUntil(lambda: len(told.events) > 10)
+    assert job.state is State.RUNNING
+    job.pause()
+    assert job.state is State.PAUSED
+    qtbot.wait(120)
+    seen = len(told.events)
+    qtbot.wait(120)
+    assert len(told.events) == seen
+
+
 def test_a_step_passes_progress_by(qtbot: QtBot, runner: Runner) -> None:
     def stage() -> Iterator[Any]:
         for n in range(3):

@@ -54,7 +54,7 @@ class CostPage(TokenizerPage):
             [
                 Column(tr("Model"), stretch=True, bold=True),
                 Column(tr("Tokens"), number=True),
-                Column(tr("per million tokens"), number=True),
+                Column(tr("per million"), number=True),
                 Column(tr("one document"), number=True),
                 Column(tr("all documents"), number=True),
             ],
@@ -145,8 +145,8 @@ class CostPage(TokenizerPage):
                     entry.name,
                     f"{tokens:,}",
                     _money(per_million, entry.currency),
-                    _money(one, entry.currency),
-                    _money(every, entry.currency),
+                    _amount(one),
+                    _amount(every),
                 )
             )
         self.table.set_rows(rows, choose=self.table.currentIndex().row())
@@ -210,17 +210,19 @@ def _count(text: str, names: list[str]) -> dict[str, int]:
 
 
 def _money(value: float, currency: str) -> str:
+    return f"{_amount(value)} {currency}"
+
+
+def _amount(value: float) -> str:
     """An amount of money with as many digits as it needs.
 
-    >>> _money(0.003, "USD"), _money(1234.5, "USD"), _money(0, "USD")
-    ('0.003 USD', '1,234.50 USD', '0.00 USD')
-    >>> _money(0.0000225, "USD")
-    '0.0000225 USD'
-    >>> _money(0.5, "USD")
-    '0.50 USD'
+    >>> _amount(0.003), _amount(1234.5), _amount(0)
+    ('0.003', '1,234.50', '0.00')
+    >>> _amount(0.0000225), _amount(0.5)
+    ('0.0000225', '0.50')
     """
     if value >= 1 or value == 0:
-        return f"{value:,.2f} {currency}"
+        return f"{value:,.2f}"
     places = max(2, 2 - math.floor(math.log10(value)))  # three digits that count
     digits = f"{value:.{places}f}".rstrip("0")
-    return f"{digits.ljust(len(digits.partition('.')[0]) + 3, '0')} {currency}"
+    return digits.ljust(len(digits.partition(".")[0]) + 3, "0")
