@@ -152,6 +152,32 @@ class BoundedReader:
         self._position += count
         return data
 
+    def move_to(self, position: int) -> None:
+        """Go on reading at another byte.
+
+        Raises:
+            LabError: The file ends before it.
+        """
+        if not 0 <= position <= self.size:
+            self._cut(position - self.size, self.size)
+        self._file.seek(position)
+        self._position = position
+
+    def read_into(self, buffer: memoryview) -> None:
+        """Fill a buffer of bytes.
+
+        Raises:
+            LabError: The file ends before it is full, or the disk failed.
+        """
+        self.expect(len(buffer))
+        try:
+            got = self._file.readinto(buffer)
+        except OSError as error:
+            raise _problem(self.path, error, "read") from error
+        if got < len(buffer):  # it was longer when it was opened
+            self._cut(len(buffer), self._position + got)
+        self._position += got
+
     def expect(self, count: int) -> None:
         """Check that `count` more bytes are there, before anything is made of that number.
 

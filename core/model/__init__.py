@@ -1,0 +1,1 @@
+"""One transformer for three families, its files, its trace, and the text it writes."""
