@@ -7,7 +7,8 @@ and a cut is right exactly when no merge of lower rank would have crossed it (th
 `is_valid_token_pair` of the Rust crate `bpe`).
 
 Two kinds of tokens have no merge: the 256 bytes, and those that BPE never arrives at. tiktoken gives the
-latter only where a whole word is one, which is what `ignore_merges` says.
+latter only where a whole word is one, which is what `ignore_merges` says. (In a file that no BPE made, it
+may also join two parts into a token whose rank is below theirs; no list of merges can say that.)
 """
 
 from __future__ import annotations
