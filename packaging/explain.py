@@ -66,7 +66,8 @@ def explain(what: str, result: Result, log: str) -> Trouble:
         )
     if BAD_CERTIFICATE.search(text):
         return Trouble(
-            f"This machine does not trust the certificate of the package index, so {what} could not be fetched.",
+            f"The package index has a certificate that this machine does not trust, so {what} could not be "
+            "fetched.",
             f"Give pip your network's certificate: export PIP_CERT=/path/to/certificate.pem, {AGAIN}",
         )
     if BAD_HASH.search(text):
