@@ -1,0 +1,152 @@
+"""From logits to the next token: the filters, in their order, and the draw.
+
+The order is that of transformers: repetition penalty, temperature, top-k, top-p, min-p. (llama.cpp puts the
+temperature last.) Each filter sees what the one before it left, with probabilities made anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.settings import setting
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """How the next token is chosen."""
+
+    temperature: float = setting(
+        1.0,
+        title="Temperature",
+        help="Logits are divided by it. At 0 the most probable token is always taken.",
+        more_means="rare tokens come more often; the ranking never changes",
+        low=0.0,
+        high=5.0,
+    )
+    top_k: int = setting(
+        0,
+        title="Top-k",
+        help="Only the k most probable tokens are kept. 0 keeps all.",
+        unit="tokens",
+        more_means="more tokens to choose from",
+        low=0,
+        high=1_000_000,
+    )
+    top_p: float = setting(
+        1.0,
+        title="Top-p",
+        help="The most probable tokens are kept until their probabilities add up to p. 1 keeps all.",
+        more_means="more tokens to choose from",
+        low=0.0,
+        high=1.0,
+    )
+    min_p: float = setting(
+        0.0,
+        title="Min-p",
+        help="Tokens are kept whose probability is at least this share of the largest one. 0 keeps all.",
+        more_means="fewer tokens to choose from",
+        low=0.0,
+        high=1.0,
+    )
+    repetition_penalty: float = setting(
+        1.0,
+        title="Repetition penalty",
+        help="Tokens that stand in the text already lose: a positive logit is divided by it, a negative one "
+        "multiplied. 1 changes nothing. (Keskar et al., https://arxiv.org/abs/1909.05858, section 4.1)",
+        more_means="fewer repetitions, until words are avoided that are needed",
+        low=1.0,
+        high=5.0,
+    )
+
+
+FILTERS = ("top-k", "top-p", "min-p")
+"""What may cut a token away, in this order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """What the filters made of one position's logits.
+
+    Attributes:
+        before: Probabilities after penalty and temperature, before anything is cut, shape (V,).
+        probabilities: Those that are drawn from, shape (V,); 0 where a token was cut.
+        cut_by: 0 for each token that was kept, else 1 + the place in `FILTERS` of what cut it, shape (V,).
+    """
+
+    before: Tensor
+    probabilities: Tensor
+    cut_by: Tensor
+
+    @property
+    def kept(self) -> int:
+        """How many tokens are left."""
+        return int((self.cut_by == 0).sum())
+
+    def draw(self, generator: torch.Generator) -> int:
+        """One token, as probable as it should be."""
+        return int(torch.multinomial(self.probabilities, 1, generator=generator))
+
+
+def choose(logits: Tensor, settings: SamplingSettings, seen: Sequence[int] = ()) -> Choice:
+    """Apply the filters.
+
+    Args:
+        logits: Of one position, shape (V,).
+        settings: Checked.
+        seen: Ids of the text so far, for the repetition penalty.
+    """
+    scores = _penalized(logits, settings.repetition_penalty, seen)
+    if settings.temperature == 0:
+        best = torch.zeros_like(scores)
+        best[int(scores.argmax())] = 1.0
+        return Choice(scores.softmax(-1), best, (best == 0).to(torch.int8))
+    scores = scores / settings.temperature
+    before = scores.softmax(-1)
+    cut_by = torch.zeros(len(scores), dtype=torch.int8)
+    for number, keeps in enumerate((_top_k, _top_p, _min_p), start=1):
+        kept = keeps(scores, settings)
+        if kept is not None:
+            cut_by[~kept & (cut_by == 0)] = number
+            scores = scores.masked_fill(~kept, -math.inf)
+    return Choice(before, scores.softmax(-1), cut_by)
+
+
+def _penalized(logits: Tensor, penalty: float, seen: Sequence[int]) -> Tensor:
+    if penalty == 1.0 or not seen:
+        return logits
+    ids = torch.tensor(sorted(set(seen)))
+    old = logits[ids]
+    made = logits.clone()
+    made[ids] = torch.where(old < 0, old * penalty, old / penalty)
+    return made
+
+
+def _top_k(scores: Tensor, settings: SamplingSettings) -> Tensor | None:
+    """Those that are at least as large as the k-th; None for all."""
+    if not 0 < settings.top_k < len(scores):
+        return None
+    return scores >= scores.topk(settings.top_k).values[-1]
+
+
+def _top_p(scores: Tensor, settings: SamplingSettings) -> Tensor | None:
+    """The smallest set that adds up to p (Holtzman et al., https://arxiv.org/abs/1904.09751, section 3.1)."""
+    if settings.top_p >= 1.0:
+        return None
+    ordered, order = scores.sort()  # the least probable first: what is cut is a beginning
+    kept = torch.empty(len(scores), dtype=torch.bool)
+    kept[order] = ordered.softmax(-1).cumsum(-1) > 1 - settings.top_p
+    kept[order[-1]] = True
+    return kept
+
+
+def _min_p(scores: Tensor, settings: SamplingSettings) -> Tensor | None:
+    """Those of at least min_p of the largest (Nguyen et al., https://arxiv.org/abs/2407.01082)."""
+    if settings.min_p == 0.0:
+        return None
+    probabilities = scores.softmax(-1)
+    return probabilities >= settings.min_p * probabilities.max()
