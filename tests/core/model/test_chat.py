@@ -6,6 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -202,7 +203,12 @@ def events() -> Iterator[list[str]]:
     """What Python reports while it runs: a hook that is never taken off, so it listens only here."""
     heard: list[str] = []
     listening = [True]
-    sys.addaudithook(lambda event, _: heard.append(event) if listening else None)
+
+    def hear(event: str, args: tuple[Any, ...]) -> None:
+        if listening:
+            heard.append(f"exec {args[0].co_filename}" if event == "exec" else event)
+
+    sys.addaudithook(hear)
     yield heard
     listening.clear()
 
@@ -210,13 +216,11 @@ def events() -> Iterator[list[str]]:
 @pytest.mark.parametrize("template", ESCAPING)
 def test_a_template_that_escapes_is_refused(template: str, events: list[str]) -> None:
     events.clear()
-    render_chat("{{ 1 }}", ONE)
-    harmless = events.count("exec")  # Jinja's own
-    events.clear()
     with pytest.raises(LabError):
         render_chat(template, ONE)
     assert not {"open", "import", "os.system", "subprocess.Popen", "socket.connect"} & set(events)
-    assert events.count("exec") <= harmless
+    ran = {event for event in events if event.startswith("exec ")}
+    assert all("jinja2" in code or code == "exec <template>" for code in ran), "Jinja's own, or the template"
 
 
 def test_a_conversation_that_the_template_refuses() -> None:
