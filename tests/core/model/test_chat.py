@@ -220,7 +220,8 @@ def test_a_template_that_escapes_is_refused(template: str, events: list[str]) ->
         render_chat(template, ONE)
     assert not {"open", "import", "os.system", "subprocess.Popen", "socket.connect"} & set(events)
     ran = {event for event in events if event.startswith("exec ")}
-    assert all("jinja2" in code or code == "exec <template>" for code in ran), "Jinja's own, or the template"
+    known = ("exec <template>", "exec <unknown>")  # the template, or where Jinja names its line in an error
+    assert all("jinja2" in code or code in known for code in ran), ran
 
 
 def test_a_conversation_that_the_template_refuses() -> None:
