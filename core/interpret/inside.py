@@ -1,0 +1,212 @@
+"""A text inside a model: the residual stream is kept, and what is asked for is computed from it.
+
+Patterns are never kept: at 8,192 tokens one head's weights are 268 MB. A pattern is made from the residual
+stream when it is looked at, in tiles of rows. Where even the stream of every layer would be large, that of
+some layers is kept and those between are run again.
+
+B texts (1 here), T tokens, W width, H heads, K key/value heads, d head width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.model.rope import turn
+from core.model.transformer import Attention, Block, Transformer, allowed_places
+from core.problems import LabError
+from core.stages import Finished, Progress
+
+KEPT_AT_MOST = 160 << 20  # bytes of residual streams
+_TILE = 64 << 20  # bytes of weights that are made at once
+
+
+@dataclass(frozen=True, eq=False)
+class LayerSeen:
+    """One layer of the text, with every head's pattern made small.
+
+    Attributes:
+        layer: Which.
+        thumbnails: The largest weight in each cell, shape (H, n, n); n is T or less.
+        measures: What `Measure` saw in the whole patterns, by name, shape (H,).
+    """
+
+    layer: int
+    thumbnails: Tensor
+    measures: dict[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class HeadVectors:
+    """Queries, keys and values of one head, each (T, d).
+
+    Attributes:
+        query: As the projection gives them, normed where the model does that.
+        key: Alike.
+        value: Alike.
+        turned_query: After RoPE; the same where the model has none.
+        turned_key: Alike.
+    """
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    turned_query: Tensor
+    turned_key: Tensor
+
+
+class Inside:
+    """A text that a model has read. Made by `look_inside`.
+
+    Attributes:
+        model: The model.
+        ids: The text.
+        final: The residual stream after the last block, shape (T, W).
+    """
+
+    def __init__(self, model: Transformer, ids: Sequence[int]) -> None:
+        self.model = model
+        self.ids = tuple(ids)
+        size = 4 * len(ids) * model.config.width
+        self._stride = max(1, math.ceil(model.config.layers * size / KEPT_AT_MOST))
+        self._kept: dict[int, Tensor] = {}
+        self._last: tuple[int, Tensor] | None = None  # the stream that was made last, and its layer
+        self.final = torch.empty(0)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the text has."""
+        return len(self.ids)
+
+    def keep(self, layer: int, stream: Tensor) -> None:
+        """Keep the stream before a layer if that layer is one of those kept."""
+        if layer % self._stride == 0:
+            self._kept[layer] = stream
+
+    def stream(self, layer: int) -> Tensor:
+        """The residual stream before a block, shape (1, T, W)."""
+        if self._last is not None and self._last[0] == layer:
+            return self._last[1]
+        begin = layer - layer % self._stride
+        x = self._kept[begin]
+        rope = self.model.rope(0, self.tokens)
+        with torch.inference_mode():
+            for n in range(begin, layer):
+                x = self.model.blocks[n](x, rope)
+        self._last = (layer, x)
+        return x
+
+    def head(self, layer: int, head: int) -> HeadVectors:
+        """What one head makes of every token."""
+        with torch.inference_mode():
+            q, k, v = self._heads(layer)
+            group = head // (q.shape[1] // k.shape[1])
+            plain = (q[0, head], k[0, group], v[0, group])
+            rope = self.model.rope(0, self.tokens)
+            q, k = (turn(q, rope), turn(k, rope)) if rope is not None else (q, k)
+            return HeadVectors(*plain, q[0, head], k[0, group])
+
+    def pattern(self, layer: int, head: int) -> Tensor:
+        """The attention weights of one head, shape (T, T): row by row what a token looks at.
+
+        Raises:
+            LabError: The matrix would not fit into memory; `pooled` makes a picture of it.
+        """
+        if 4 * self.tokens**2 > 8 * _TILE:
+            raise LabError(
+                f"{self.tokens:,} × {self.tokens:,} weights are {4 * self.tokens**2 / 1e6:,.0f} MB.",
+                "Look at a part of the text, or at the picture.",
+            )
+        return torch.cat([tile[0] for _, tile in self.tiles(layer, head)])
+
+    def row(self, layer: int, head: int, token: int) -> Tensor:
+        """The weights of one token, shape (T,)."""
+        vectors = self.head(layer, head)
+        with torch.inference_mode():
+            scores = vectors.turned_key @ vectors.turned_query[token] / math.sqrt(vectors.query.shape[-1])
+            scores[token + 1 :] = -math.inf
+            return scores.softmax(-1)
+
+    def pooled(self, layer: int, head: int | None, size: int) -> Tensor:
+        """Patterns of at most size × size cells, each the largest weight in it: shape (heads, n, n)."""
+        n = min(size, self.tokens)
+        rows = [self._pool_columns(tile, n) for _, tile in self.tiles(layer, head)]  # each (heads, rows, n)
+        return _pool_rows(torch.cat(rows, dim=1), n)
+
+    def tiles(self, layer: int, head: int | None = None) -> Iterator[tuple[int, Tensor]]:
+        """The patterns of one head, or of all, in tiles: first row, and weights of shape (heads, rows, T)."""
+        with torch.inference_mode():
+            q, k, _ = self._heads(layer)
+            rope = self.model.rope(0, self.tokens)
+            if rope is not None:
+                q, k = turn(q, rope), turn(k, rope)
+            groups = q.shape[1] // k.shape[1]
+            k = k.repeat_interleave(groups, dim=1)
+            if head is not None:
+                q, k = q[:, head : head + 1], k[:, head : head + 1]
+            heads = q.shape[1]
+            step = max(1, _TILE // (4 * heads * self.tokens))
+        for begin in range(0, self.tokens, step):
+            end = min(begin + step, self.tokens)
+            with torch.inference_mode():
+                scores = q[0, :, begin:end] @ k[0].transpose(-1, -2)  # (heads, rows, T)
+                scores /= math.sqrt(q.shape[-1])
+                forbidden = ~allowed_places(end - begin, end)
+                scores[:, :, :end].masked_fill_(forbidden, -math.inf)
+                scores[:, :, end:] = -math.inf
+                weights = scores.softmax(-1)
+            yield begin, weights
+
+    def logits(self, positions: slice = slice(None)) -> Tensor:
+        """Logits at some positions, shape (n, V)."""
+        with torch.inference_mode():
+            return self.model.head(self.final[positions][None])[0]
+
+    def _heads(self, layer: int) -> tuple[Tensor, Tensor, Tensor]:
+        block = self.model.blocks[layer]
+        assert isinstance(block, Block)
+        attention: Attention = block.attn
+        return attention.heads(block.norm_1(self.stream(layer)))
+
+    def _pool_columns(self, tile: Tensor, n: int) -> Tensor:
+        return tile if n == self.tokens else F.adaptive_max_pool2d(tile, (tile.shape[1], n))
+
+
+def _pool_rows(weights: Tensor, n: int) -> Tensor:
+    return weights if n == weights.shape[1] else F.adaptive_max_pool2d(weights, (n, n))
+
+
+def look_inside(model: Transformer, ids: Sequence[int]) -> Iterator[Progress | Finished[Inside]]:
+    """Read a text and keep its residual stream; one event for each block.
+
+    Raises:
+        LabError: The text is empty or longer than the model's context.
+    """
+    context = model.config.context
+    if not ids:
+        raise LabError("There is no token to look at.", "Type at least one character.")
+    if len(ids) > context:
+        raise LabError(
+            f"The text has {len(ids):,} tokens; the model looks back on {context:,}.",
+            f"Shorten it to {context:,} tokens.",
+        )
+    return _look_inside(model, ids)
+
+
+def _look_inside(model: Transformer, ids: Sequence[int]) -> Iterator[Progress | Finished[Inside]]:
+    inside = Inside(model, ids)
+    with torch.inference_mode():
+        x = model.embed_at(torch.tensor([list(ids)]))  # (1, T, W)
+        rope = model.rope(0, len(ids))
+    for n, block in enumerate(model.blocks):
+        inside.keep(n, x)
+        with torch.inference_mode():
+            x = block(x, rope)
+        yield Progress("Reading the text", n + 1, len(model.blocks), "layers")
+    inside.final = x[0]
+    yield Finished(f"{len(ids):,} tokens are read.", inside)
