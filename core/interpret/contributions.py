@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from core.interpret.inside import Inside
-from core.model.trace import Trace
 from core.model.transformer import Block
 
 
@@ -64,16 +63,14 @@ def contributions(inside: Inside, position: int, token: int) -> Contributions:
         heads = torch.empty(config.layers, config.heads)
         biases = torch.zeros(config.layers)
         mlps = torch.empty(config.layers)
-        rope = model.rope(0, inside.tokens)
         for n, block in enumerate(model.blocks):
             assert isinstance(block, Block)
-            trace = Trace([f"blocks.{n}.attn.z", f"blocks.{n}.mlp_out"])
-            block(inside.stream(n), rope, trace=trace)
-            z = trace[f"blocks.{n}.attn.z"][:, position : position + 1]  # (1, 1, H, d)
+            z = inside.z(n, position)[None, None]  # (1, 1, H, d)
             heads[n] = block.attn.results(z)[0, 0] @ direction
             if block.attn.out.bias is not None:
                 biases[n] = block.attn.out.bias @ direction
-            mlps[n] = trace[f"blocks.{n}.mlp_out"][0, position] @ direction
+            middle = inside.stream(n)[:, position] + block.attn.out(z.flatten(2))[0]  # (1, W)
+            mlps[n] = block.mlp(block.norm_2(middle))[0] @ direction
         start = inside.stream(0)[0, position]
         logit = float(inside.logits(slice(position, position + 1))[0, token])
     return Contributions(position, token, logit, float(start @ direction), heads, biases, mlps, offset)

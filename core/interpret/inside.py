@@ -27,21 +27,6 @@ _TILE = 64 << 20  # bytes of weights that are made at once
 
 
 @dataclass(frozen=True, eq=False)
-class LayerSeen:
-    """One layer of the text, with every head's pattern made small.
-
-    Attributes:
-        layer: Which.
-        thumbnails: The largest weight in each cell, shape (H, n, n); n is T or less.
-        measures: What `Measure` saw in the whole patterns, by name, shape (H,).
-    """
-
-    layer: int
-    thumbnails: Tensor
-    measures: dict[str, Tensor]
-
-
-@dataclass(frozen=True, eq=False)
 class HeadVectors:
     """Queries, keys and values of one head, each (T, d).
 
@@ -161,6 +146,19 @@ class Inside:
                 scores[:, :, end:] = -math.inf
                 weights = scores.softmax(-1)
             yield begin, weights
+
+    def z(self, layer: int, position: int) -> Tensor:
+        """The weighted sums of values of all heads at one position, shape (H, d)."""
+        with torch.inference_mode():
+            q, k, v = self._heads(layer)
+            rope = self.model.rope(0, self.tokens)
+            if rope is not None:
+                q, k = turn(q, rope), turn(k, rope)
+            groups = q.shape[1] // k.shape[1]
+            k, v = k[0, :, : position + 1], v[0, :, : position + 1]  # (K, S, d)
+            query = q[0, :, position].view(-1, groups, q.shape[-1])  # (K, H/K, d)
+            weights = (query @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).softmax(-1)
+            return (weights @ v).flatten(0, 1)
 
     def logits(self, positions: slice = slice(None)) -> Tensor:
         """Logits at some positions, shape (n, V)."""

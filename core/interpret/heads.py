@@ -1,0 +1,250 @@
+"""What heads look at: every head is measured on a text and named after the measure in which it is strongest.
+
+A name says where the weights lie, not what the head is for; that is asked by switching it off
+(`ablation.py`). Measures on the present text come from its patterns; those that need to know the words
+(subject, pronoun) come from a fixed set of sentences in which every noun is subject as often as not and every
+adjective fits one noun.
+
+T tokens, H heads; a pattern is (H, T, T), row by row what a token looks at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.interpret.inside import Inside, look_inside
+from core.model.transformer import Transformer
+from core.stages import Finished, Progress, run_to_end
+
+LOCAL = 4  # tokens back that count as near
+STRONG = 0.4
+"""A measure from which on a head is named after it."""
+MATRIX_AT_MOST = 2048  # tokens up to which whole patterns are measured
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One way to look.
+
+    Attributes:
+        name: In code and files.
+        title: As a person reads it.
+        meaning: What the score is, in a sentence.
+    """
+
+    name: str
+    title: str
+    meaning: str
+
+
+MEASURES = (
+    Measure("previous", "previous token", "Mean weight on the token just before."),
+    Measure("first", "first token", "Mean weight on the first token of the text, from all later ones."),
+    Measure("same", "same token", "Mean weight on earlier places of the same token, where there are any."),
+    Measure("induction", "what came after", "Mean weight on the tokens that followed earlier places of the "
+            "same token, where there are any."),
+    Measure("local", "near tokens", f"Mean weight on the {LOCAL} tokens before, the nearest one left out."),
+    Measure("itself", "itself", "Mean weight of a token on itself, the first token left out."),
+    Measure("subject", "subject", "Mean weight on the sentence's subject, from all later words."),
+    Measure("pronoun", "pronoun", "Weight of “it” on the noun that it means, less the mean weight of all "
+            "other words on that noun."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class LayerMeasured:
+    """One layer of a text.
+
+    Attributes:
+        layer: Which.
+        thumbnails: The patterns made small: the largest weight in each cell, shape (H, n, n).
+        scores: By name of the measure, shape (H,); not a number where the text has no place for it.
+        n: By name, how many rows a score is the mean of.
+    """
+
+    layer: int
+    thumbnails: Tensor
+    scores: dict[str, Tensor]
+    n: dict[str, int]
+
+
+def measure_heads(inside: Inside, size: int = 48) -> Iterator[LayerMeasured | Progress | Finished[None]]:
+    """Measure every head on the text; one event for each layer.
+
+    Args:
+        inside: The text.
+        size: Cells of a thumbnail, at most.
+    """
+    places = _places(inside.ids)
+    for layer in range(len(inside.model.blocks)):
+        if inside.tokens <= MATRIX_AT_MOST:
+            pattern = torch.cat([tile for _, tile in inside.tiles(layer)], dim=1)  # (H, T, T)
+            scores = {name: weigh(pattern) for name, (weigh, _) in places.items()}
+            thumbnails = _small(pattern, size)
+        else:  # rows come in tiles, and only the picture is made
+            scores, thumbnails = {}, inside.pooled(layer, None, size)
+        yield LayerMeasured(layer, thumbnails, scores, {name: n for name, (_, n) in places.items()})
+    yield Finished(f"{len(inside.model.blocks):,} layers are measured.", None)
+
+
+def _small(pattern: Tensor, size: int) -> Tensor:
+    if pattern.shape[-1] <= size:
+        return pattern
+    return torch.nn.functional.adaptive_max_pool2d(pattern, (size, size))
+
+
+def _places(ids: Sequence[int]) -> dict[str, tuple[Callable[[Tensor], Tensor], int]]:
+    """For each measure on a text the function of a pattern that gives it, and the number of its rows."""
+    T = len(ids)
+    tokens = torch.tensor(list(ids))
+    same = (tokens[:, None] == tokens[None, :]).tril(-1)  # (T, T): an earlier place of the same token
+    after = torch.zeros(T, T, dtype=torch.bool)
+    after[:, 1:] = same[:, :-1]  # what came next there
+    after &= torch.ones(T, T, dtype=torch.bool).tril(-1)
+    near = torch.ones(T, T, dtype=torch.bool).tril(-2).triu(-LOCAL)
+    masks = {
+        "previous": torch.ones(T, T, dtype=torch.bool).tril(-1).triu(-1),
+        "first": torch.zeros(T, T, dtype=torch.bool).index_fill(1, torch.tensor([0]), True).tril(-1),
+        "same": same,
+        "induction": after,
+        "local": near,
+        "itself": torch.eye(T, dtype=torch.bool).index_fill(0, torch.tensor([0]), False),
+    }
+    return {name: (_mean_over(mask), int(mask.any(1).sum())) for name, mask in masks.items()}
+
+
+def _mean_over(mask: Tensor) -> Callable[[Tensor], Tensor]:
+    """The weight that lies in the mask, as a mean over the rows that have a place in it."""
+    rows = mask.any(1)
+
+    def weigh(pattern: Tensor) -> Tensor:
+        return (pattern * mask).sum(-1)[:, rows].mean(-1)  # (H,)
+
+    return weigh
+
+
+# The sentences with known words
+
+
+@dataclass(frozen=True)
+class ProbeSentence:
+    """A sentence of two nouns, of which the adjective at its end fits one.
+
+    Attributes:
+        words: The sentence, word by word, without spaces.
+        subject: Place of the subject.
+        antecedent: Place of the noun that "it" means.
+        pronoun: Place of "it".
+    """
+
+    words: tuple[str, ...]
+    subject: int
+    antecedent: int
+    pronoun: int
+
+    @property
+    def text(self) -> str:
+        """As it is written."""
+        return " ".join(self.words[:-1]) + " " + self.words[-1] + "."
+
+
+_PAIRS = (
+    # noun, adjective that fits it, noun, adjective that fits that
+    ("cat", "tired", "mat", "soft"),
+    ("dog", "hungry", "rug", "dirty"),
+    ("bird", "young", "roof", "flat"),
+    ("horse", "thirsty", "road", "wet"),
+    ("mouse", "scared", "box", "empty"),
+    ("girl", "sleepy", "bed", "wide"),
+    ("fox", "clever", "wall", "old"),
+    ("child", "cold", "chair", "broken"),
+)
+_VERBS = ("sat on", "stood near", "came to", "stayed at")
+
+
+def probe_sentences() -> list[ProbeSentence]:
+    """Each pair of nouns both ways round, each adjective once: 8 × 2 × 2 sentences.
+
+    >>> probe_sentences()[0].text
+    'The cat sat on the mat because it was tired.'
+    """
+    made = []
+    for number, (a, fits_a, b, fits_b) in enumerate(_PAIRS):
+        verb, preposition = _VERBS[number % len(_VERBS)].split()
+        for first, second in ((a, b), (b, a)):
+            for adjective in (fits_a, fits_b):
+                words = ("The", first, verb, preposition, "the", second, "because", "it", "was", adjective)
+                means_first = (adjective == fits_a) == (first == a)
+                made.append(ProbeSentence(words, 1, 1 if means_first else 5, 7))
+    return made
+
+
+@dataclass(frozen=True, eq=False)
+class ProbeScores:
+    """The measures that need sentences with known words.
+
+    Attributes:
+        subject: Shape (layers, H).
+        pronoun: Shape (layers, H).
+        n: Sentences.
+    """
+
+    subject: Tensor
+    pronoun: Tensor
+    n: int
+
+
+def probe_heads(
+    model: Transformer, encode: Callable[[str], list[int]]
+) -> Iterator[Progress | Finished[ProbeScores]]:
+    """Measure every head on the fixed sentences.
+
+    A sentence counts where each of its words is one token.
+
+    Args:
+        model: The model.
+        encode: Its tokenizer.
+    """
+    shape = (model.config.layers, model.config.heads)
+    subject, pronoun, n = torch.zeros(shape), torch.zeros(shape), 0
+    sentences = probe_sentences()
+    for number, sentence in enumerate(sentences, start=1):
+        ids = encode(sentence.text)
+        if len(ids) == len(sentence.words) + 1:  # and the full stop
+            s, p = _score(run_to_end(look_inside(model, ids)).result, sentence)
+            subject, pronoun, n = subject + s, pronoun + p, n + 1
+        yield Progress("Probing the heads", number, len(sentences), "sentences")
+    yield Finished(f"{n:,} sentences.", ProbeScores(subject / max(1, n), pronoun / max(1, n), n))
+
+
+def _score(inside: Inside, sentence: ProbeSentence) -> tuple[Tensor, Tensor]:
+    """Subject and pronoun score of one sentence, each (layers, H)."""
+    on_subject, of_pronoun = [], []
+    for layer in range(inside.model.config.layers):
+        pattern = torch.cat([tile for _, tile in inside.tiles(layer)], dim=1)  # (H, T, T)
+        on_subject.append(pattern[:, sentence.subject + 1 :, sentence.subject].mean(-1))
+        column = pattern[:, sentence.antecedent + 1 :, sentence.antecedent]
+        at = sentence.pronoun - sentence.antecedent - 1
+        others = torch.cat((column[:, :at], column[:, at + 1 :]), dim=1)
+        of_pronoun.append(column[:, at] - others.mean(-1))
+    return torch.stack(on_subject), torch.stack(of_pronoun)
+
+
+def label_of(scores: dict[str, float]) -> tuple[str, float] | None:
+    """The measure in which a head is strongest, and its score; None where none is strong.
+
+    A head that looks at the first token from everywhere does nothing there most of the time (Xiao et al.,
+    https://arxiv.org/abs/2309.17453: an attention sink): another strong measure goes before it.
+
+    >>> label_of({"first": 0.9, "subject": 0.5}), label_of({"previous": 0.2})
+    (('subject', 0.5), None)
+    """
+    strong = {name: score for name, score in scores.items() if score >= STRONG}
+    best = max((name for name in strong if name != "first"), key=strong.__getitem__, default=None)
+    if best is None and "first" in strong:
+        best = "first"
+    return None if best is None else (best, strong[best])
