@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from core.interpret.inside import Inside
-from core.model.transformer import Block
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +62,8 @@ def contributions(inside: Inside, position: int, token: int) -> Contributions:
         heads = torch.empty(config.layers, config.heads)
         biases = torch.zeros(config.layers)
         mlps = torch.empty(config.layers)
-        for n, block in enumerate(model.blocks):
-            assert isinstance(block, Block)
+        for n in range(config.layers):
+            block = model.block(n)
             z = inside.z(n, position)[None, None]  # (1, 1, H, d)
             heads[n] = block.attn.results(z)[0, 0] @ direction
             if block.attn.out.bias is not None:
@@ -76,13 +75,12 @@ def contributions(inside: Inside, position: int, token: int) -> Contributions:
     return Contributions(position, token, logit, float(start @ direction), heads, biases, mlps, offset)
 
 
-def _direction(norm: nn.Module, stream: Tensor, row: Tensor) -> tuple[Tensor, float]:
+def _direction(norm: nn.LayerNorm | nn.RMSNorm, stream: Tensor, row: Tensor) -> tuple[Tensor, float]:
     """The vector whose product with a part of the stream is its share of the logit, and what is added."""
-    weighted = norm.weight * row  # type: ignore[operator]
+    weighted = norm.weight * row
     if isinstance(norm, nn.LayerNorm):
         scale = torch.rsqrt(stream.var(unbiased=False) + norm.eps)
         centered = weighted - weighted.mean()  # the norm takes the mean of the stream away
         return centered * scale, float(norm.bias @ row)
-    assert isinstance(norm, nn.RMSNorm)
     scale = torch.rsqrt(stream.pow(2).mean() + (norm.eps or 0.0))
     return weighted * scale, 0.0

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.model.rope import turn
-from core.model.transformer import Attention, Block, Transformer, allowed_places
+from core.model.transformer import Transformer, allowed_places
 from core.problems import LabError
 from core.stages import Finished, Progress
 
@@ -166,10 +166,8 @@ class Inside:
             return self.model.head(self.final[positions][None])[0]
 
     def _heads(self, layer: int) -> tuple[Tensor, Tensor, Tensor]:
-        block = self.model.blocks[layer]
-        assert isinstance(block, Block)
-        attention: Attention = block.attn
-        return attention.heads(block.norm_1(self.stream(layer)))
+        block = self.model.block(layer)
+        return block.attn.heads(block.norm_1(self.stream(layer)))
 
     def _pool_columns(self, tile: Tensor, n: int) -> Tensor:
         return tile if n == self.tokens else F.adaptive_max_pool2d(tile, (tile.shape[1], n))

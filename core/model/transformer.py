@@ -11,6 +11,7 @@ MLP, V vocabulary.
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -86,6 +87,10 @@ class Transformer(nn.Module):
         if cache:
             cache.length = end
         return x
+
+    def block(self, n: int) -> Block:
+        """One block."""
+        return cast("Block", self.blocks[n])
 
     def embed_at(self, ids: Tensor, begin: int = 0, trace: Trace = NOTHING) -> Tensor:
         """The residual stream before the first block, (B, T, W); the first token stands at `begin`."""
