@@ -7,8 +7,6 @@ same text costs more tokens in some languages than in others.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,9 +20,8 @@ from core.settings import to_json
 from core.tokenizer.samples import strip_text
 from labapp.handoff import Handoff
 from labapp.idle import when_idle
-from labapp.lab import Lab, LabContext
-from labapp.labs.tokenizer.page import TokenizerPage
-from labapp.widgets.lab_frame import Columns, Page
+from labapp.lab import LabContext
+from labapp.pages import PagedLab
 from labapp.widgets.parts import button
 from labapp.words import tr
 
@@ -32,54 +29,30 @@ if TYPE_CHECKING:
     from labapp.labs.tokenizer.encode import EncodePage
     from labapp.labs.tokenizer.learn import LearnPage
 
-PAGES = (
-    ("learn", "Learn", "LearnPage"),
-    ("encode", "Encode", "EncodePage"),
-    ("compare", "Compare", "ComparePage"),
-    ("why", "Why tokens?", "WhyPage"),
-    ("languages", "Languages", "LanguagesPage"),
-    ("price", "Cost", "CostPage"),
-)
-"""Name (also its module's), title and class of each page; the module is imported when it is first shown."""
 
-
-class TokenizerLab(Lab):
+class TokenizerLab(PagedLab):
     """Six pages over `core.tokenizer`."""
 
     name = "tokenizer"
     title = "Tokenizer"
     promise = "Merge the most frequent pair of tokens, again and again."
 
+    pages = (
+        ("learn", "Learn", "LearnPage"),
+        ("encode", "Encode", "EncodePage"),
+        ("compare", "Compare", "ComparePage"),
+        ("why", "Why tokens?", "WhyPage"),
+        ("languages", "Languages", "LanguagesPage"),
+        ("price", "Cost", "CostPage"),
+    )
+
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self._pages: dict[str, TokenizerPage] = {}
-        self._saved: dict[str, Any] = {}  # states of pages that were not shown yet
-        self._plots_are_ready = False
-        for name, title, _ in PAGES:
-            self.frame.add_page(Page(name, tr(title), tr(strip_text(name)), partial(self._columns, name)))
         self._build_actions()
-        self.frame.page_changed.connect(lambda name: self.page(name).shown())
-        when_idle("labapp.plots", self, self._plots_ready)
+        when_idle("labapp.plots", self, self.plots_ready)
 
-    def page(self, name: str) -> TokenizerPage:
-        """A page by its name; it is made when it is first asked for."""
-        if name not in self._pages:
-            cls = next(cls for known, _, cls in PAGES if known == name)
-            made: TokenizerPage = getattr(import_module(f"{__name__}.{name}"), cls)(self)
-            self._pages[name] = made
-            for column in (made.controls, made.picture, made.details):
-                column.setParent(self)  # a page that another one asks for may never be shown
-            if name in self._saved:
-                self.attempt(made.restore_state, self._saved.pop(name))
-            else:
-                made.show_first()
-            if self._plots_are_ready:
-                made.plots_ready()
-        return self._pages[name]
-
-    def _columns(self, name: str) -> Columns:
-        page = self.page(name)
-        return page.controls, page.picture, page.details
+    def strip_text(self, page: str) -> str:
+        return strip_text(page)
 
     @property
     def learn(self) -> LearnPage:
@@ -121,16 +94,6 @@ class TokenizerLab(Lab):
         elif self.frame.page == "learn":
             (self.learn.back if by < 0 else self.learn.forward)()
 
-    @property
-    def current(self) -> TokenizerPage:
-        """The page in view."""
-        return self.page(self.frame.page)
-
-    def _plots_ready(self) -> None:
-        self._plots_are_ready = True
-        for page in self._pages.values():
-            page.plots_ready()
-
     def keep(self) -> Artifact:
         """Publish the tokenizer at the step shown as an artifact.
 
@@ -171,9 +134,6 @@ class TokenizerLab(Lab):
 
     def show_scene(self) -> None:
         self.learn.show_scene()
-
-    def take_focus(self) -> None:
-        self.current.take_focus()
 
     def handoff(self) -> Handoff:
         return Handoff(text=self.encode.text()[:100_000])
@@ -239,26 +199,3 @@ class TokenizerLab(Lab):
             ("encode", lambda: self.frame.show_page("encode"), lambda: counts("encode")),
             *pages,
         ]
-
-    def artifact_changed(self) -> None:
-        for page in self._pages.values():
-            page.artifact_changed()
-
-    def pictures(self) -> dict[str, QWidget]:
-        return self.current.pictures()
-
-    def save_state(self) -> dict[str, Any]:
-        pages = self._saved | {name: page.save_state() for name, page in self._pages.items()}
-        return {"page": self.frame.page, "strip": self.frame.strip_shown(), "pages": pages}
-
-    def restore_state(self, state: dict[str, Any]) -> None:
-        pages = state.get("pages")
-        self._saved = (
-            {k: v for k, v in pages.items() if isinstance(v, dict)} if isinstance(pages, dict) else {}
-        )
-        for name in list(self._pages):
-            self.attempt(self._pages[name].restore_state, self._saved.pop(name, {}))
-        if isinstance(state.get("page"), str):
-            self.frame.show_page(state["page"])
-        if isinstance(state.get("strip"), bool):
-            self.frame.show_strip(state["strip"])

@@ -13,7 +13,7 @@ from core.tokenizer.compare import Differences, TextCount, text_counts, words_th
 from core.tokenizer.starts import encode_text, word_spans
 from core.tokenizer.tokenizer import Tokenizer
 from labapp.labs.tokenizer.choose import TokenizerPicker
-from labapp.labs.tokenizer.page import TokenizerPage
+from labapp.pages import LabPage
 from labapp.widgets.parts import card, controls, field, label
 from labapp.widgets.prose import plain_tooltip
 from labapp.widgets.table import Column, Table
@@ -28,11 +28,12 @@ COMPARED_AT_MOST = 500_000  # characters; words of a longer text are compared in
 DIFFERING = 300  # words named that differ
 
 
-class ComparePage(TokenizerPage):
+class ComparePage(LabPage):
     """The text of the Encode page through up to four tokenizers."""
 
     def __init__(self, lab: TokenizerLab) -> None:
         super().__init__(lab)
+        self.lab = lab
         self._build()
         self._restored: list[str] = []
 

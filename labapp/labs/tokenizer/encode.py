@@ -28,7 +28,7 @@ from core.tokenizer.samples import load_sample, load_samples
 from core.tokenizer.starts import Encoded, encode_text, word_spans
 from core.tokenizer.tokenizer import Tokenizer
 from labapp.labs.tokenizer.choose import TokenizerPicker
-from labapp.labs.tokenizer.page import TokenizerPage
+from labapp.pages import LabPage
 from labapp.theme import theme_of
 from labapp.widgets.merge_tree import MergeTree
 from labapp.widgets.parts import button, card, controls, field, inset, label
@@ -47,11 +47,12 @@ LONGEST_WORD = 400  # bytes of a word whose merges are stepped
 PAUSE = 150  # ms after a key before the text is encoded again
 
 
-class EncodePage(TokenizerPage):
+class EncodePage(LabPage):
     """A text above, its tokens below, one word's merges at the bottom; a table of tokens on the right."""
 
     def __init__(self, lab: TokenizerLab) -> None:
         super().__init__(lab)
+        self.lab = lab
         self.encoded: Encoded | None = None
         self._file_text: str | None = None
         self._steps: list[WordStep] = []

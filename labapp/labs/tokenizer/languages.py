@@ -10,7 +10,7 @@ from core.stages import once
 from core.tokenizer.compare import LanguageCost, language_costs
 from core.tokenizer.samples import load_languages
 from labapp.labs.tokenizer.choose import TokenizerPicker
-from labapp.labs.tokenizer.page import TokenizerPage
+from labapp.pages import LabPage
 from labapp.widgets.bars import Bar, Bars
 from labapp.widgets.parts import card, controls, field, label
 from labapp.widgets.table import Column, Table
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from labapp.labs.tokenizer import TokenizerLab
 
 
-class LanguagesPage(TokenizerPage):
+class LanguagesPage(LabPage):
     """One text in many languages with its price ratio."""
 
     def __init__(self, lab: TokenizerLab) -> None:
         super().__init__(lab)
+        self.lab = lab
         self._languages = load_languages()
         self._costs: list[LanguageCost] = []
         self.picker = TokenizerPicker(tr("Tokenizer"), self.context, self.lab.learn.tokenizer)

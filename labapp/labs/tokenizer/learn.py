@@ -27,8 +27,8 @@ from core.tokenizer.train import Counted, TrainSettings, train_tokenizer
 from core.tokenizer.words import Text
 from labapp.labs.tokenizer.history import History
 from labapp.labs.tokenizer.learn_details import LearnDetails
-from labapp.labs.tokenizer.page import TokenizerPage
 from labapp.labs.tokenizer.texts import SHOWN_AT_MOST, Shown, read_shown
+from labapp.pages import LabPage
 from labapp.runner import Done, Failed, Job, Outcome, Slot
 from labapp.theme import CONTROLS_WIDTH
 from labapp.widgets.form import SettingsForm
@@ -51,11 +51,12 @@ A_TURN_LATER = 30  # ms between text, details and plots: the window answers in b
 HINT_EVERY = 900  # ms between two hints at the pairs to choose from
 
 
-class LearnPage(TokenizerPage):
+class LearnPage(LabPage):
     """Text, settings and steps on the left; the text in tokens and the curves in the middle."""
 
     def __init__(self, lab: TokenizerLab) -> None:
         super().__init__(lab)
+        self.lab = lab
         self.texts: list[Text] = []
         self.history: History | None = None
         self.step = 0

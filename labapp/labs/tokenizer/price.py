@@ -12,7 +12,7 @@ from core.stages import once
 from core.tokenizer.compare import text_counts
 from core.tokenizer.prices import Price, load_prices, price
 from labapp.labs.tokenizer.choose import load_once
-from labapp.labs.tokenizer.page import TokenizerPage
+from labapp.pages import LabPage
 from labapp.widgets.parts import button, card, controls, field, inset, label
 from labapp.widgets.table import Column, Table
 from labapp.words import tr
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 PRICES = "prices.toml"  # in the workspace: the user's own table, where there is one
 
 
-class CostPage(TokenizerPage):
+class CostPage(LabPage):
     """The price of the Encode page's text as a prompt, one document and many."""
 
     def __init__(self, lab: TokenizerLab) -> None:
         super().__init__(lab)
+        self.lab = lab
         self._prices: list[Price] = []
         self._tokens: dict[str, int] = {}
         self._own: dict[str, float] = {}

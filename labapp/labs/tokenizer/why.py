@@ -10,7 +10,7 @@ from core.stages import once
 from core.tokenizer.compare import Unit, why_tokens
 from core.tokenizer.samples import load_sample, load_samples
 from labapp.labs.tokenizer.choose import TokenizerPicker
-from labapp.labs.tokenizer.page import TokenizerPage
+from labapp.pages import LabPage
 from labapp.widgets.bars import Bar, Bars
 from labapp.widgets.parts import card, controls, field, label
 from labapp.widgets.picker import Choice, Picker
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 SHORT = 1000  # characters below which a text has too few words to count unseen ones
 
 
-class WhyPage(TokenizerPage):
+class WhyPage(LabPage):
     """Sequence length, vocabulary and unseen units of words, tokens, characters and bytes."""
 
     def __init__(self, lab: TokenizerLab) -> None:
         super().__init__(lab)
+        self.lab = lab
         self._source = ""
         self.text_picker = Picker(tr("Text"), self._choices)
         self.text_picker.picked.connect(self.pick_text)
