@@ -1,0 +1,141 @@
+"""The models in memory: one read-only copy of each, shared by all labs; idle ones go when room is needed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.model.loading import load_model
+from core.model.source import ModelSource, open_model
+from core.model.transformer import Transformer
+from core.problems import LabError
+from core.stages import Finished, Progress
+from core.tokenizer.gguf_vocabulary import gguf_tokenizer
+from core.tokenizer.reading import read_tokenizer
+from core.tokenizer.tokenizer import Tokenizer
+
+IDLE_AT_MOST = 600 << 20  # bytes of models that nobody uses and that are kept all the same
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model with its tokenizer.
+
+    Attributes:
+        source: Where it lies.
+        model: Its weights, float32, never written to.
+        tokenizer: Its own, or None where the file has none.
+        no_tokenizer: Why there is none, or "".
+    """
+
+    source: ModelSource
+    model: Transformer
+    tokenizer: Tokenizer | None
+    no_tokenizer: str
+
+    @property
+    def bytes(self) -> int:
+        """What its weights take in memory."""
+        return sum(p.numel() * p.element_size() for p in self.model.parameters())
+
+    def needed_tokenizer(self) -> Tokenizer:
+        """Its tokenizer.
+
+        Raises:
+            LabError: It has none.
+        """
+        if self.tokenizer is None:
+            raise LabError(
+                f"{self.source.name} has no tokenizer: {self.no_tokenizer}", "Choose another model."
+            )
+        return self.tokenizer
+
+
+class Shelf:
+    """Loaded models by path. Every `take` is answered by one `give_back`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._models: dict[Path, LoadedModel] = {}  # the one used last stands last
+        self._users: dict[Path, int] = {}
+
+    def take(
+        self, path: str | os.PathLike[str], name: str = ""
+    ) -> Iterator[Progress | Finished[LoadedModel]]:
+        """A stage that gives a model, from memory or from its file.
+
+        Args:
+            path: A GGUF file or a Hugging Face folder.
+            name: What to call it; else as the file is.
+
+        Raises:
+            LabError: It cannot be opened or does not fit.
+        """
+        key = Path(path).resolve()
+        found = self._use(key)
+        if found is not None:
+            return iter([Finished(f"{found.source.name} is in memory.", found)])
+        return self._load(key, name)
+
+    def give_back(self, loaded: LoadedModel) -> None:
+        """Say that a model is not used any more by one of its users."""
+        key = loaded.source.path.resolve()
+        with self._lock:
+            if key in self._users:
+                self._users[key] = max(0, self._users[key] - 1)
+        self._drop_idle()
+
+    def _use(self, key: Path) -> LoadedModel | None:
+        with self._lock:
+            found = self._models.pop(key, None)
+            if found is not None:
+                self._models[key] = found
+                self._users[key] += 1
+            return found
+
+    def _load(self, key: Path, name: str) -> Iterator[Progress | Finished[LoadedModel]]:
+        source = open_model(key, name)
+        model: Transformer | None = None
+        for event in load_model(source):
+            if isinstance(event, Finished):
+                model = event.result
+            else:
+                yield event
+        tokenizer, reason = _tokenizer_of(source)
+        made = LoadedModel(source, model, tokenizer, reason) if model is not None else None
+        if made is None:
+            raise LabError(f"{source.name} was not loaded.", "Try again.")
+        with self._lock:
+            made = self._models.setdefault(key, made)  # another lab may have been as quick
+            self._users[key] = self._users.get(key, 0) + 1
+        self._drop_idle()
+        yield Finished(f"{source.name} is loaded.", made)
+
+    def _drop_idle(self) -> None:
+        with self._lock:
+            idle = [key for key in self._models if not self._users.get(key)]
+            kept = sum(self._models[key].bytes for key in idle)
+            for key in idle:
+                if kept <= IDLE_AT_MOST:
+                    break
+                kept -= self._models.pop(key).bytes
+                self._users.pop(key, None)
+
+
+def _tokenizer_of(source: ModelSource) -> tuple[Tokenizer | None, str]:
+    try:
+        if source.header is not None:
+            tokenizer = gguf_tokenizer(source.header, source.name)
+        else:
+            tokenizer = read_tokenizer(source.path)
+    except LabError as error:
+        return None, str(error)
+    if tokenizer.vocab_size > source.config.vocab_size:
+        return None, (
+            f"its {tokenizer.vocab_size:,} tokens are more than the {source.config.vocab_size:,} rows of the "
+            "model's table."
+        )
+    return tokenizer, ""
