@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from core.artifacts import Artifact, Workspace
 from core.problems import LabError
 from labapp.handoff import Handoff
+from labapp.models import Models
 from labapp.runner import Done, Failed, Outcome, Runner, Slot
 from labapp.widgets.lab_frame import LabFrame
 from labapp.words import tr
@@ -31,6 +32,7 @@ class LabContext:
         open_in: Opens a handoff in another lab, by the lab's name.
         labs_for: The (name, title) of labs that accept a handoff.
         open_dialog: Asks for files and opens them in the lab in view.
+        models: Where models are taken from.
         published: To be called with an artifact that the lab has made.
         reduced_motion: Whether movement is to be left out.
     """
@@ -40,6 +42,7 @@ class LabContext:
     open_in: Callable[[str, Handoff], None]
     labs_for: Callable[[Handoff], list[tuple[str, str]]]
     open_dialog: Callable[[], None]
+    models: Models
     published: Callable[[Artifact], None]
     reduced_motion: bool = False
 

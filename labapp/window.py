@@ -41,6 +41,7 @@ from labapp import state as remembered
 from labapp.handoff import Handoff
 from labapp.lab import Lab, LabContext
 from labapp.labs import CATALOGUE, Entry
+from labapp.models import Models
 from labapp.runner import Done, Outcome, Runner, Slot
 from labapp.theme import (
     DARK,
@@ -85,6 +86,7 @@ class Window(QMainWindow):
     ) -> None:
         super().__init__()
         self.workspace, self.runner = workspace, runner
+        self.models = Models()
         self._catalogue = {entry.name: entry for entry in catalogue}
         self._remember = remember
         self.state: dict[str, Any] = remembered.load_state(workspace.root) if remember else {}
@@ -235,6 +237,7 @@ class Window(QMainWindow):
             open_in=self.open_in,
             labs_for=self.labs_for,
             open_dialog=self.open_dialog,
+            models=self.models,
             published=self.published,
             reduced_motion=self._motion.isChecked(),
         )

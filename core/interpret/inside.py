@@ -89,7 +89,7 @@ class Inside:
     def head(self, layer: int, head: int) -> HeadVectors:
         """What one head makes of every token."""
         with torch.inference_mode():
-            q, k, v = self._heads(layer)
+            q, k, v = self.heads(layer)
             group = head // (q.shape[1] // k.shape[1])
             plain = (q[0, head], k[0, group], v[0, group])
             rope = self.model.rope(0, self.tokens)
@@ -126,7 +126,7 @@ class Inside:
     def tiles(self, layer: int, head: int | None = None) -> Iterator[tuple[int, Tensor]]:
         """The patterns of one head, or of all, in tiles: first row, and weights of shape (heads, rows, T)."""
         with torch.inference_mode():
-            q, k, _ = self._heads(layer)
+            q, k, _ = self.heads(layer)
             rope = self.model.rope(0, self.tokens)
             if rope is not None:
                 q, k = turn(q, rope), turn(k, rope)
@@ -150,7 +150,7 @@ class Inside:
     def z(self, layer: int, position: int) -> Tensor:
         """The weighted sums of values of all heads at one position, shape (H, d)."""
         with torch.inference_mode():
-            q, k, v = self._heads(layer)
+            q, k, v = self.heads(layer)
             rope = self.model.rope(0, self.tokens)
             if rope is not None:
                 q, k = turn(q, rope), turn(k, rope)
@@ -165,7 +165,8 @@ class Inside:
         with torch.inference_mode():
             return self.model.head(self.final[positions][None])[0]
 
-    def _heads(self, layer: int) -> tuple[Tensor, Tensor, Tensor]:
+    def heads(self, layer: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, (1, H, T, d), keys and values, each (1, K, T, d), of one layer, not yet turned."""
         block = self.model.block(layer)
         return block.attn.heads(block.norm_1(self.stream(layer)))
 
