@@ -1,4 +1,4 @@
-"""The window's shelf of models. It needs torch, so it is made on a worker when the first model is asked for."""
+"""The window's shelf of models. It needs torch, so a worker makes it when the first model is asked for."""
 
 from __future__ import annotations
 

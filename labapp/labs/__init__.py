@@ -47,4 +47,12 @@ CATALOGUE: tuple[Entry, ...] = (
         "labapp.labs.tokenizer:TokenizerLab",
         frozenset({"text", "artifact_id", "token_ids"}),
     ),
+    Entry(
+        "attention",
+        "Attention",
+        "Inside the model",
+        "grid",
+        "labapp.labs.attention:AttentionLab",
+        frozenset({"text", "prompt", "layer", "head", "position"}),
+    ),
 )

@@ -85,19 +85,27 @@ def flat_button(icon_name: str, name: str, action: Callable[[], object] | None =
     return made
 
 
-def card(*parts: QWidget | QLayout, margin: int = 12, spacing: int = 6) -> QFrame:
-    """A white panel with a quiet border around widgets and rows, one below the other."""
+def card(
+    *parts: QWidget | QLayout, margin: int = 12, spacing: int = 6, grows: QWidget | None = None
+) -> QFrame:
+    """A white panel with a quiet border around widgets and rows, one below the other; one of them may grow."""
     made = QFrame()
     made.setObjectName("card")
-    _stack(made, parts, (margin, margin - 2, margin, margin - 2), spacing)
+    layout = _stack(made, parts, (margin, margin - 2, margin, margin - 2), spacing)
+    if grows is not None:
+        layout.setStretchFactor(grows, 1)
     return made
 
 
-def controls(*parts: QWidget | QLayout) -> QWidget:
-    """The left column of a page: widgets and rows from the top, what is left over stays empty below."""
+def controls(*parts: QWidget | QLayout, grows: QWidget | None = None) -> QWidget:
+    """The left column of a page: widgets and rows from the top; one may grow, or the rest stays empty."""
     made = QWidget()
     made.setFixedWidth(CONTROLS_WIDTH - 1)
-    _stack(made, parts, (18, 4, 18, 8), 8).addStretch(1)
+    layout = _stack(made, parts, (18, 4, 18, 8), 8)
+    if grows is None:
+        layout.addStretch(1)
+    else:
+        layout.setStretchFactor(grows, 1)
     return made
 
 

@@ -1,4 +1,4 @@
-"""All heads at once: a cell for each, with its pattern made small, or with its weight for one pair of tokens."""
+"""All heads at once: a cell for each, with its pattern made small, or its weight for one pair of tokens."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ from labapp.words import tr
 Head = tuple[int, int]
 NUMBERS = 30  # px for the numbers of the layers
 GAP = 2  # px between cells
+STEPS = {
+    Qt.Key.Key_Left: (0, -1),
+    Qt.Key.Key_Right: (0, 1),
+    Qt.Key.Key_Up: (-1, 0),
+    Qt.Key.Key_Down: (1, 0),
+}
 
 
 class HeadGrid(QWidget):
@@ -154,9 +160,7 @@ class HeadGrid(QWidget):
             QToolTip.showText(event.globalPosition().toPoint(), plain_tooltip(self._named(at)), self)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        step = {
-            Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0),
-        }.get(Qt.Key(event.key()))  # fmt: skip
+        step = STEPS.get(Qt.Key(event.key()))
         if step is None or not self.layers:
             super().keyPressEvent(event)
             return

@@ -20,6 +20,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QToolTip, QWidget
 
+from labapp.labs.attention.grid import STEPS
 from labapp.labs.attention.weights import ink, ramp, weights_image
 from labapp.theme import theme_of
 from labapp.widgets.prose import plain_tooltip
@@ -241,11 +242,11 @@ class PatternView(QWidget):
                     QPointF((left + right) / 2, start), QPointF((left + right) / 2, end), QPointF(right, end)
                 )
                 painter.drawPath(path)
-        row = self.chosen[0] if only is None and self.chosen else only
+        marked = self.chosen[0] if only is None and self.chosen else only
         for i, token in enumerate(self.tokens):
             name = metrics.elidedText(token, Qt.TextElideMode.ElideRight, 150)
             font = painter.font()
-            font.setBold(i == row)
+            font.setBold(i == marked)
             painter.setFont(font)
             painter.setPen(QColor(theme.text))
             y = 4 + i * height
@@ -285,9 +286,7 @@ class PatternView(QWidget):
             self._choose(pair)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        step = {
-            Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0),
-        }.get(Qt.Key(event.key()))  # fmt: skip
+        step = STEPS.get(Qt.Key(event.key()))
         if step is None or not self.tokens:
             super().keyPressEvent(event)
             return

@@ -1,0 +1,80 @@
+"""The Attention lab: every head of a model on any text, what it looks at, and whether that matters.
+
+What to notice: a pattern shows where a head looks, not what it is for; that is asked by switching it off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from labapp.handoff import Handoff
+from labapp.pages import PagedLab
+from labapp.scenes import read_json
+
+if TYPE_CHECKING:
+    from labapp.labs.attention.heads import HeadsPage
+
+
+class AttentionLab(PagedLab):
+    """One page over `core.interpret`."""
+
+    name = "attention"
+    title = "Attention"
+    promise = "See which earlier tokens each head looks at, and what changes without it."
+    pages = (("heads", "Heads", "HeadsPage"),)
+
+    def strip_text(self, page: str) -> str:
+        return str(read_json("attention", "strip.json")[page])
+
+    @property
+    def heads(self) -> HeadsPage:
+        """The Heads page."""
+        return cast("HeadsPage", self.page("heads"))
+
+    def show_scene(self, name: str = "cat") -> None:
+        self.heads.show_scene(read_json("scenes", "attention", f"{name}.json"))
+
+    def handoff(self) -> Handoff:
+        layer, head = self.heads.grid.chosen
+        return Handoff(text=self.heads.text.toPlainText(), layer=layer, head=head)
+
+    def receive(self, handoff: Handoff) -> None:
+        text = handoff.text if handoff.text is not None else handoff.prompt
+        if text is not None:
+            self.heads.prediction.close_question()
+            self.heads.text.setPlainText(text)
+            self.heads.read()
+        if handoff.layer is not None and handoff.head is not None:
+            self.heads.choose_head(handoff.layer, handoff.head)
+
+    def poses(self) -> list[tuple[str, Callable[[], object], Callable[[], bool]]]:
+        def quiet() -> bool:
+            running = [job for job in self.context.runner.jobs if job.slot.lab == self.name]
+            return not running and len(self.heads.pattern.weights) > 0
+
+        def answered() -> None:
+            self.heads.prediction.answer(0)
+
+        def off() -> None:
+            self.heads.prediction.close_question()
+            self.heads.switch_off("zero")
+
+        def arcs() -> None:
+            self.heads.arcs.setChecked(True)
+
+        def lost() -> Any:
+            self.heads.arcs.setChecked(False)
+            self.receive(Handoff(text=LONG))
+
+        return [
+            ("question", self.show_scene, quiet),
+            ("head", answered, lambda: quiet() and self.heads.pair is not None),
+            ("cause", off, lambda: quiet() and self.heads.cause.result is not None),
+            ("arcs", arcs, quiet),
+            ("long", lost, quiet),
+        ]
+
+
+LONG = " ".join(f"The cat sat on mat number {n} because it was tired." for n in range(1, 40))
+"""A text of some hundred tokens, for the picture of a long one."""

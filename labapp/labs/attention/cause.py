@@ -1,0 +1,132 @@
+"""Does it matter? The pinned heads are switched off, and the next token is compared, beside random heads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
+
+from core.stages import Finished
+from labapp.widgets.parts import button, label
+from labapp.widgets.table import Column, Table
+from labapp.widgets.token_text import visible
+from labapp.words import tr
+
+if TYPE_CHECKING:
+    from core.model.shelf import LoadedModel
+
+SHOWN = 4  # tokens in the table
+Head = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the panel shows.
+
+    Attributes:
+        rows: Token, its probability before and after.
+        change: Of the log-probability of the first, nats.
+        band: The smallest and the largest change by random heads.
+        sets: How many random sets there were.
+        outside: Whether the change lies outside the band.
+    """
+
+    rows: tuple[tuple[str, float, float], ...]
+    change: float
+    band: tuple[float, float]
+    sets: int
+    outside: bool
+
+
+def compare(loaded: LoadedModel, ids: tuple[int, ...], heads: tuple[Head, ...], kind: str) -> Iterator[Any]:
+    """The stage: `core.interpret.ablation.ablate`, made ready for the table."""
+    from core.interpret.ablation import ablate
+
+    for event in ablate(loaded.model, ids, None, heads, kind=kind):
+        if not isinstance(event, Finished):
+            yield event
+            continue
+        effect, band = event.result.effect, event.result.band
+        best = effect.before.topk(SHOWN).indices.tolist()
+        tokenizer = loaded.needed_tokenizer()
+        rows = tuple(
+            (visible(tokenizer.token_bytes(i)), float(effect.before[i].exp()), float(effect.after[i].exp()))
+            for i in best
+        )
+        change = effect.change_of(best[0])
+        yield Finished(
+            event.reason, Compared(rows, change, band.span, len(band.changes), band.outside(change))
+        )
+
+
+class CausePanel(QWidget):
+    """A choice of what to switch off, a button, and what it does.
+
+    Args:
+        ask: Called with the way of switching off when the person wants to know.
+    """
+
+    def __init__(self, ask: Callable[[str], None]) -> None:
+        super().__init__()
+        self.result: Compared | None = None
+        self._heading = label(tr("Does it matter?"), "heading")
+        self.kind = QComboBox()
+        self.kind.addItem(tr("set to zero"), "zero")
+        self.kind.addItem(tr("set to its mean"), "mean")
+        self.kind.setAccessibleName(tr("How a head is switched off"))
+        self.kind.setToolTip(tr("Zero, or the mean over this text, stands for what the head says"))
+        self.button = button(
+            tr("Switch it off"),
+            lambda: ask(self.kind.currentData()),
+            tip=tr("Read the text again without this head, and without random heads of the same layer"),
+        )
+        self._table = Table(
+            tr("The next token with and without the head"),
+            [
+                Column(tr("Next token"), mono=True, stretch=True),
+                Column(tr("as it is"), number=True),
+                Column(tr("without"), number=True),
+            ],
+        )
+        self._says = label("", "small", wrap=True)
+        row = QHBoxLayout()
+        row.setSpacing(6)
+        row.addWidget(self.kind, 1)
+        row.addWidget(self.button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addWidget(self._heading)
+        column.addLayout(row)
+        column.addWidget(self._table)
+        column.addWidget(self._says)
+        self.show_result(None)
+
+    def show_result(self, result: Compared | None) -> None:
+        """Show a comparison, or what can be asked."""
+        self.result = result
+        self._table.setVisible(result is not None)
+        if result is None:
+            self._says.setText(tr("A pattern is not a cause: switch the head off and see what changes."))
+            return
+        self._table.set_rows([(name, f"{100 * a:.1f} %", f"{100 * b:.1f} %") for name, a, b in result.rows])
+        self._table.setFixedHeight(
+            self._table.horizontalHeader().sizeHint().height()
+            + self._table.verticalHeader().defaultSectionSize() * len(result.rows) + 4
+        )  # fmt: skip
+        low, high = result.band
+        verdict = (
+            tr("More than any of the random heads: on this text it matters.")
+            if result.outside
+            else tr("As much as random heads: on this text it does not matter.")
+        )
+        self._says.setText(
+            tr(
+                "Log-probability of {token}: {change:+.2f} nats. {n} random heads of the layer: {low:+.2f} "
+                "to {high:+.2f}. {verdict}",
+                token=result.rows[0][0], change=result.change, n=result.sets, low=low, high=high,
+                verdict=verdict,
+            )
+        )  # fmt: skip
