@@ -88,7 +88,7 @@ def flat_button(icon_name: str, name: str, action: Callable[[], object] | None =
 def card(
     *parts: QWidget | QLayout, margin: int = 12, spacing: int = 6, grows: QWidget | None = None
 ) -> QFrame:
-    """A white panel with a quiet border around widgets and rows, one below the other; one of them may grow."""
+    """A white panel with a quiet border around widgets and rows, one below the other; one may grow."""
     made = QFrame()
     made.setObjectName("card")
     layout = _stack(made, parts, (margin, margin - 2, margin, margin - 2), spacing)

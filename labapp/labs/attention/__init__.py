@@ -43,8 +43,7 @@ class AttentionLab(PagedLab):
         text = handoff.text if handoff.text is not None else handoff.prompt
         if text is not None:
             self.heads.prediction.close_question()
-            self.heads.text.setPlainText(text)
-            self.heads.read()
+            self.heads.show_text(text)
         if handoff.layer is not None and handoff.head is not None:
             self.heads.choose_head(handoff.layer, handoff.head)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
+from core.problems import LabError
 from core.stages import Finished
 from labapp.widgets.parts import button, label
 from labapp.widgets.table import Column, Table
@@ -49,6 +50,8 @@ def compare(loaded: LoadedModel, ids: tuple[int, ...], heads: tuple[Head, ...], 
             yield event
             continue
         effect, band = event.result.effect, event.result.band
+        if band is None:
+            raise LabError(tr("No head is switched off."), tr("Choose a head."))
         best = effect.before.topk(SHOWN).indices.tolist()
         tokenizer = loaded.needed_tokenizer()
         rows = tuple(

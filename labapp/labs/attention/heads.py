@@ -183,10 +183,6 @@ class HeadsPage(LabPage):
     def show_first(self) -> None:
         self._fill_only()
 
-    def shown(self) -> None:
-        if self.picker.loaded is None and not self.picker.key:
-            self.picker.pick(FIRST)
-
     def _model_chosen(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
         self._probe = {}
@@ -203,6 +199,15 @@ class HeadsPage(LabPage):
             on_events=lambda events: None,
             on_end=self._probed,
         )
+
+    def show_text(self, text: str) -> None:
+        """Put a text into the editor and read it; the first model is loaded where none is."""
+        self.text.setPlainText(text)
+        self._typing.stop()
+        if self.loaded is None:
+            self.picker.pick(self.picker.key or FIRST)
+        else:
+            self.read()
 
     def read(self) -> None:
         """Read the text, as it is now."""
@@ -452,11 +457,9 @@ class HeadsPage(LabPage):
         self._scene = scene
         self._wanted_head = (scene["layer"], scene["head"])
         self._wanted_pair = (scene["row"], scene["column"])
-        self.text.setPlainText(scene["text"])
-        self._typing.stop()
         self._reveal(False)
         self.prediction.ask(tr(scene["question"]), [tr(choice["answer"]) for choice in scene["choices"]])
-        self.read()
+        self.show_text(scene["text"])
 
     def _answered(self, index: int) -> None:
         scene = self._scene
@@ -508,8 +511,8 @@ class HeadsPage(LabPage):
             self._typing.stop()
         self.arcs.setChecked(state.get("arcs") is True)
         key = state.get("model")
-        if isinstance(key, str) and key.partition(":")[0] in ("known", "artifact", "file"):
-            self.picker.pick(key)
+        known = isinstance(key, str) and key.partition(":")[0] in ("known", "artifact", "file")
+        self.picker.pick(key if known else FIRST)
 
 
 def name_of(token: bytes) -> str:
