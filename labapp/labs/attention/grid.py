@@ -94,7 +94,7 @@ class HeadGrid(QWidget):
         return (layer, head) if 0 <= layer < self.layers and 0 <= head < self.heads else None
 
     def sizeHint(self) -> QSize:
-        return QSize(round(NUMBERS + 18 * max(4, min(self.heads, 32)) + 4), 300)
+        return QSize(round(NUMBERS + 14 * max(4, min(self.heads, 32)) + 4), 300)
 
     def minimumSizeHint(self) -> QSize:
         return QSize(NUMBERS + 9 * max(4, min(self.heads, 32)), 120)

@@ -31,7 +31,7 @@ from labapp.pages import LabPage
 from labapp.runner import Done, Failed, Outcome, Slot
 from labapp.widgets.bars import Bar, Bars
 from labapp.widgets.model_picker import FIRST, ModelPicker
-from labapp.widgets.parts import card, controls, field, label
+from labapp.widgets.parts import WholeLabel, card, controls, field, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
 from labapp.widgets.token_text import visible
@@ -65,6 +65,7 @@ class HeadsPage(LabPage):
         self._wanted_pair: tuple[int, int] | None = None
         self._scene: dict[str, Any] | None = None
         self.pair: PairSeen | None = None
+        self._between: Any = None  # weight of the pair in every head, shape (layers, heads)
         self._build_controls()
         self._build_picture()
         self._build_details()
@@ -144,7 +145,7 @@ class HeadsPage(LabPage):
         self.bars = Bars(tr("What the chosen token looks at"))
         self.bars.setFixedHeight(Bars.ROW * BARS)
         left = card(self.grid_title, self.grid, self.grid_says, spacing=4, grows=self.grid)
-        says = label(tr("rows look, columns are looked at; weights from 0 to 1"), "small")
+        says = WholeLabel(tr("rows look, columns are looked at; weights from 0 to 1"), "small")
         right = card(head, says, self.pattern, self.row_title, self.bars, spacing=4, grows=self.pattern)
         both = QSplitter(Qt.Orientation.Horizontal)
         both.setChildrenCollapsible(False)
@@ -185,20 +186,13 @@ class HeadsPage(LabPage):
 
     def _model_chosen(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
-        self._probe = {}
+        self._probe, self._between = {}, None
         config = loaded.source.config
         self.grid.set_shape(config.layers, config.heads)
         self.grid_title.setText(
             tr("{layers} layers × {heads} heads", layers=config.layers, heads=config.heads)
         )
         self.read()
-        self.context.runner.start(
-            Slot(self.lab.name, "probe"),
-            lambda: _probe(loaded),
-            title=tr("Probing the heads"),
-            on_events=lambda events: None,
-            on_end=self._probed,
-        )
 
     def show_text(self, text: str) -> None:
         """Put a text into the editor and read it; the first model is loaded where none is."""
@@ -247,6 +241,7 @@ class HeadsPage(LabPage):
         match outcome:
             case Done():
                 self._show_labels()
+                self._probe_once()
             case Failed(error=LabError() as error):
                 self.lab.frame.messages.show_problem(error)
             case _:
@@ -279,13 +274,16 @@ class HeadsPage(LabPage):
                 if not math.isnan(value):
                     self.scores.setdefault((layer, head), {})[name] = value
 
-    def _probed(self, outcome: Outcome) -> None:
-        match outcome:
-            case Done(finished=finished):
-                self._probe = finished.result
-                self._show_labels()
-            case _:
-                pass
+    def _probe_once(self) -> None:
+        """Measure a new model's heads on the fixed sentences, too; once the text is read."""
+        loaded = self.loaded
+        if loaded is not None and not self._probe:
+            self.lab.ask("probe", lambda: _probe(loaded), tr("Probing the heads"), self._probed)
+
+    def _probed(self, scores: dict[Head, dict[str, float]]) -> None:
+        self._probe = scores
+        self._show_labels()
+        self._fill_found()
 
     def _fill_only(self) -> None:
         from_measures = [
@@ -413,7 +411,12 @@ class HeadsPage(LabPage):
         )
 
     def _show_found(self, weights: Any) -> None:
-        if self._wanted_pair is None:
+        self._between = weights
+        self._fill_found()
+
+    def _fill_found(self) -> None:
+        weights = self._between
+        if self._wanted_pair is None or weights is None:
             return
         order = np.argsort(weights, axis=None)[::-1][:STRONGEST]
         self._found = [(int(i) // weights.shape[1], int(i) % weights.shape[1]) for i in order]
@@ -422,8 +425,9 @@ class HeadsPage(LabPage):
             named = self.label_of(head)
             does = self.titles[named[0]] if named else ""
             rows.append((f"{head[0]}.{head[1]}", does, f"{float(weights[head]):.2f}"))
-        if not self.prediction.asking:
-            self.found.set_rows(rows)
+        if self.prediction.asking:
+            return
+        self.found.set_rows(rows)
         self.grid.set_pair(weights)
         row, column = self._wanted_pair
         self.grid_says.setText(tr("weight “{a}” → “{b}”", a=self.tokens[row], b=self.tokens[column]))
@@ -470,18 +474,15 @@ class HeadsPage(LabPage):
         self._reveal(True)
 
     def _reveal(self, shown: bool) -> None:
+        """Show what answers the question, or keep it back."""
         self.pattern.hide_weights(not shown)
-        for widget in (
-            self.bars,
-            self.row_title,
-            self.pair_title,
-            self.steps,
-            self.does,
-            self.cause,
-            self.found,
-        ):
+        for widget in (self.bars, self.row_title, self.steps, self.does, self.cause):
             widget.setVisible(shown)
-        if shown and self._wanted_pair is not None and self.inside is not None:
+        if not shown:
+            self.pair_title.setText(tr("Predict first; then the weights are shown."))
+            self.found.set_rows([])
+            self.grid.set_pair(None)
+        elif self._wanted_pair is not None and self.inside is not None:
             self.choose_pair(*self._wanted_pair)
 
     def take_focus(self) -> None:
@@ -511,8 +512,10 @@ class HeadsPage(LabPage):
             self._typing.stop()
         self.arcs.setChecked(state.get("arcs") is True)
         key = state.get("model")
-        known = isinstance(key, str) and key.partition(":")[0] in ("known", "artifact", "file")
-        self.picker.pick(key if known else FIRST)
+        if isinstance(key, str) and key.partition(":")[0] in ("known", "artifact", "file"):
+            self.picker.pick(key)
+        else:
+            self.picker.pick(FIRST)
 
 
 def name_of(token: bytes) -> str:
