@@ -24,19 +24,37 @@ from core.model.rope import Rope, rope_table, turn
 from core.model.trace import NOTHING, Trace
 
 
+class Linear(nn.Linear):
+    """torch's, with nothing in it until weights are loaded or made.
+
+    WORKAROUND: random numbers in a parameter without memory (device "meta") make torch import its compiler,
+    1.2 s and a folder in the temporary directory; a release that does not retires the two empty methods.
+    """
+
+    def reset_parameters(self) -> None:
+        """Nothing."""
+
+
+class Embedding(nn.Embedding):
+    """Alike."""
+
+    def reset_parameters(self) -> None:
+        """Nothing."""
+
+
 class Transformer(nn.Module):
-    """The whole model, without weights until they are loaded or made."""
+    """The whole model, without weights until they are loaded (`loading.py`) or made (`initial.py`)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.embed = nn.Embedding(config.vocab_size, config.width)
+        self.embed = Embedding(config.vocab_size, config.width)
         if config.positions == "learned":
-            self.positions = nn.Embedding(config.context, config.width)
+            self.positions = Embedding(config.context, config.width)
         self.blocks = nn.ModuleList(Block(config, n) for n in range(config.layers))
         self.norm = make_norm(config)
         if not config.tied:
-            self.unembed = nn.Linear(config.width, config.vocab_size, bias=False)
+            self.unembed = Linear(config.width, config.vocab_size, bias=False)
 
     def forward(
         self,
@@ -160,11 +178,11 @@ class Attention(nn.Module):
         super().__init__()
         self.config = config
         self.n = n
-        self.qkv = nn.Linear(config.width, sum(config.qkv_rows), bias=config.attention_bias)
+        self.qkv = Linear(config.width, sum(config.qkv_rows), bias=config.attention_bias)
         if config.qk_norm:
             self.q_norm = nn.RMSNorm(config.head_width, eps=config.norm_eps)
             self.k_norm = nn.RMSNorm(config.head_width, eps=config.norm_eps)
-        self.out = nn.Linear(config.qkv_rows[0], config.width, bias=config.attention_bias)
+        self.out = Linear(config.qkv_rows[0], config.width, bias=config.attention_bias)
 
     def forward(
         self,
@@ -239,8 +257,8 @@ class MLP(nn.Module):
     def __init__(self, config: ModelConfig, n: int) -> None:
         super().__init__()
         self.kind, self.n = config.mlp, n
-        self.inner = nn.Linear(config.width, config.hidden * (2 if config.gated else 1), bias=config.mlp_bias)
-        self.down = nn.Linear(config.hidden, config.width, bias=config.mlp_bias)
+        self.inner = Linear(config.width, config.hidden * (2 if config.gated else 1), bias=config.mlp_bias)
+        self.down = Linear(config.hidden, config.width, bias=config.mlp_bias)
 
     def forward(self, x: Tensor, trace: Trace = NOTHING) -> Tensor:
         """What the MLP adds to the residual stream, (B, T, W)."""

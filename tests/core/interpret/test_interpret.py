@@ -14,6 +14,7 @@ from core.interpret.heads import MEASURES, LayerMeasured, label_of, measure_head
 from core.interpret.inside import Inside, look_inside
 from core.interpret.lens import LensRow, logit_lens
 from core.model.config import ModelConfig
+from core.model.initial import new_model
 from core.model.trace import Trace
 from core.model.transformer import Transformer
 from core.problems import LabError
@@ -33,7 +34,7 @@ GPT2 = ModelConfig(
 
 @pytest.fixture(params=[LLAMA, GPT2], ids=["llama", "gpt2"])
 def model(request: pytest.FixtureRequest) -> Transformer:
-    made = Transformer(request.param)
+    made = new_model(request.param, torch.Generator().manual_seed(1))
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.3)

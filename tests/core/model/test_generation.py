@@ -8,6 +8,7 @@ import torch
 from core.model.config import ModelConfig
 from core.model.edits import Edits, Replaced
 from core.model.generation import GenerationSettings, Reader, Wrote, generate
+from core.model.initial import new_model
 from core.model.trace import Trace
 from core.model.transformer import Transformer
 from core.problems import LabError
@@ -27,7 +28,7 @@ GPT2 = ModelConfig(
 
 @pytest.fixture(params=[LLAMA, GPT2], ids=["llama", "gpt2"])
 def model(request: pytest.FixtureRequest) -> Transformer:
-    made = Transformer(request.param)
+    made = new_model(request.param, torch.Generator().manual_seed(1))
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.3)
@@ -169,7 +170,7 @@ def test_a_head_that_is_switched_off_adds_nothing(model: Transformer) -> None:
 
 
 def test_what_is_not_finite_is_named() -> None:
-    model = Transformer(GPT2).requires_grad_(False)
+    model = new_model(GPT2, torch.Generator().manual_seed(1)).requires_grad_(False)
     model.blocks[1].mlp.down.weight[0, 0] = float("nan")
     trace = Trace(["blocks.*.resid_mid", "blocks.*.mlp_out", "logits"])
     with torch.inference_mode():
