@@ -24,7 +24,7 @@ class Models:
 
         with self._lock:
             if self._shelf is None:
-                self._shelf = Shelf()
+                self._shelf = Shelf(threading.Lock())
         yield from self._shelf.take(path, name)
 
     def give_back(self, loaded: LoadedModel) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,10 +55,14 @@ class LoadedModel:
 
 
 class Shelf:
-    """Loaded models by path. Every `take` is answered by one `give_back`."""
+    """Loaded models by path. Every `take` is answered by one `give_back`.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    Args:
+        lock: Held while the lists are changed, where stages run on several threads; none is needed on one.
+    """
+
+    def __init__(self, lock: AbstractContextManager[object] | None = None) -> None:
+        self._lock = lock or nullcontext()
         self._models: dict[Path, LoadedModel] = {}  # the one used last stands last
         self._users: dict[Path, int] = {}
 
