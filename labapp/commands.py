@@ -30,6 +30,7 @@ app.add_typer(artifacts_app, name="artifacts")
 WorkspaceOption = Annotated[Path | None, typer.Option("--workspace", help="Folder of the workspace.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per line; the last is the result.")]
 PROGRESS_EVERY = 0.5  # s between two progress lines
+TRACED_AT_MOST = 512  # tokens: all of SmolLM2's places take 1.6 GB at 1,024
 
 
 def run(words: list[str]) -> int:
@@ -128,6 +129,101 @@ def encode_command(
     ids = made.encode(text, special="all" if special else "text")
     tokens = ["".join(p.text or f"⟨{p.hex}⟩" for p in readable(made.token_bytes(i))) for i in ids]
     _result({"ids": ids, "tokens": tokens}, as_json, " ".join(map(str, ids)) + "\n" + "·".join(tokens))
+
+
+ModelOption = Annotated[
+    str, typer.Option("--model", help="smollm2, a GGUF file, or a folder with config.json and safetensors.")
+]
+
+
+@app.command("generate")
+def generate_command(
+    prompt: Annotated[str, typer.Argument(help="The text to go on from, or the question with --chat.")],
+    model: ModelOption = "smollm2",
+    chat: Annotated[bool, typer.Option(help="Put the prompt into the model's chat template.")] = False,
+    max_tokens: Annotated[int, typer.Option(help="New tokens at most.")] = 128,
+    temperature: Annotated[float, typer.Option(help="0 always takes the most probable token.")] = 1.0,
+    top_k: Annotated[int, typer.Option(help="Keep the k most probable tokens; 0 keeps all.")] = 0,
+    top_p: Annotated[float, typer.Option(help="Keep tokens until they add up to p.")] = 1.0,
+    min_p: Annotated[float, typer.Option(help="Keep tokens of this share of the best one.")] = 0.0,
+    repetition_penalty: Annotated[float, typer.Option(help="1 changes nothing.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same text.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a model go on with a text, or answer in chat."""
+    from core.model.chat import chat_ids
+    from core.model.generation import GenerationSettings, Reader, Wrote, generate
+
+    loaded = _load_model(model, as_json)
+    tokenizer = loaded.needed_tokenizer()
+    settings = GenerationSettings(temperature, top_k, top_p, min_p, repetition_penalty, max_tokens, seed)
+    ids = chat_ids(tokenizer, [{"role": "user", "content": prompt}]) if chat else tokenizer.encode(prompt)
+    stop = frozenset(tokenizer.special_tokens[name] for name in (tokenizer.eos,) if name)
+    last: Any = None
+    written: list[int] = []
+    told = 0
+    for event in _shown(generate(Reader(loaded.model), ids, settings, stop), as_json):
+        if isinstance(event, Wrote) and event.id not in stop:
+            written.append(event.id)
+            text = tokenizer.decode(written).decode("utf-8", "ignore")  # half a character waits for the rest
+            if not as_json:
+                print(text[told:], end="", flush=True)
+            told = len(text)
+        last = event
+    _check_finished(last)
+    text = tokenizer.decode_text(written)
+    _result({"text": text, "ids": written, "reason": last.reason}, as_json, "")
+
+
+@app.command("trace")
+def trace_command(
+    text: Annotated[str, typer.Option(help="The text to read.")],
+    out: Annotated[Path, typer.Option(help="New safetensors file.")],
+    model: ModelOption = "smollm2",
+    names: Annotated[
+        list[str] | None, typer.Option("--name", help="What to record, with * for any part; else all.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Record what happens inside a pass, a named tensor for each place that core/model/trace.py lists."""
+    import torch
+    from safetensors.torch import save
+
+    from core.formats.files import write_new
+    from core.model.trace import Trace
+
+    loaded = _load_model(model, as_json)
+    ids = loaded.needed_tokenizer().encode(text, special="all")
+    if not 0 < len(ids) <= min(TRACED_AT_MOST, loaded.model.config.context):
+        raise LabError(
+            f"The text has {len(ids):,} tokens.", f"Give a text of 1 to {TRACED_AT_MOST:,} tokens."
+        )
+    trace = Trace(names or ["*"])
+    with torch.inference_mode():
+        loaded.model(torch.tensor([ids]), explicit=True, trace=trace)
+    tensors = {name: tensor.clone().contiguous() for name, tensor in trace.tensors.items()}
+    if not tensors:
+        raise LabError(
+            f"Nothing is called {', '.join(names or [])}.", "Names look like blocks.0.attn.pattern."
+        )
+    write_new(out, save(tensors, {"text": text, "model": loaded.source.name}))
+    _result(
+        {"file": str(out), "tensors": len(tensors), "not_finite": trace.not_finite},
+        as_json, f"{len(tensors):,} tensors of {len(ids):,} tokens in {out}.",
+    )  # fmt: skip
+
+
+def _load_model(name: str, as_json: bool) -> Any:
+    """A `LoadedModel` by name or path."""
+    from core.model.shelf import Shelf
+    from core.tokenizer.known import known_path
+
+    path = known_path(name) if name == "smollm2" else Path(name)
+    last: Any = None
+    for event in _shown(Shelf().take(path, "SmolLM2-135M" if name == "smollm2" else ""), as_json):
+        last = event
+    _check_finished(last)
+    return last.result
 
 
 @artifacts_app.command("list")

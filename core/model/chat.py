@@ -22,6 +22,7 @@ from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from core.problems import LabError
+from core.tokenizer.tokenizer import Tokenizer
 
 TEMPLATE_AT_MOST = 1 << 16  # characters; the longest known has 30,000
 _LONGEST = 1 << 18  # characters of any text or items of any list on the way; output, too
@@ -106,6 +107,30 @@ def render_chat(
             "Change the messages, or go on without it.",
         ) from None
     return text
+
+
+def chat_ids(
+    tokenizer: Tokenizer, messages: Sequence[Message], *, add_generation_prompt: bool = True
+) -> list[int]:
+    """The ids of a conversation in a tokenizer's own template, special tokens recognized.
+
+    Raises:
+        LabError: It has no template, or `render_chat` refuses.
+    """
+    if not tokenizer.chat_template:
+        raise LabError(
+            f"{tokenizer.name} has no chat template.",
+            "Go on without it, or choose a model made for chatting.",
+        )
+    special = {
+        name: text
+        for name, text in (("bos_token", tokenizer.bos), ("eos_token", tokenizer.eos))
+        if text is not None
+    }
+    text = render_chat(
+        tokenizer.chat_template, messages, add_generation_prompt=add_generation_prompt, special=special
+    )
+    return tokenizer.encode(text, special="all")
 
 
 class _Refused(Exception):  # noqa: N818 - ends the rendering; becomes a LabError
