@@ -159,3 +159,65 @@ def test_patterns_of_smollm2(
     for n in range(30):
         ours_, expected = trace[f"blocks.{n}.resid_pre"], theirs.hidden_states[n]
         assert torch.allclose(ours_, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_greedy_text_of_smollm2(smollm2: Transformer, their_smollm2: Any) -> None:
+    from core.model.generation import GenerationSettings, Reader, generate
+
+    ids = list(load_known("smollm2").encode("Once upon a time there was a king who"))
+    ours_ = run_to_end(
+        generate(Reader(smollm2), ids, GenerationSettings(temperature=0.0, max_tokens=100))
+    ).result.ids
+    text = torch.tensor([ids])
+    with torch.inference_mode():
+        theirs = their_smollm2.generate(
+            text,
+            attention_mask=torch.ones_like(text),
+            max_new_tokens=100,
+            min_new_tokens=100,
+            do_sample=False,
+        )
+    assert list(ours_) == theirs[0, len(ids) :].tolist()
+
+
+def test_a_llama_in_gguf_whose_rows_are_paired_otherwise(tmp_path: Path) -> None:
+    """transformers reads the same GGUF file and puts the rows of queries and keys back as well."""
+    gguf = pytest.importorskip("gguf")
+    theirs = random_model(*CONFIGS["llama grouped"], tmp_path / "hf")
+    writer = gguf.GGUFWriter(tmp_path / "m.gguf", "llama")
+    for key, value in (
+        ("context_length", 64),
+        ("embedding_length", 32),
+        ("block_count", 3),
+        ("feed_forward_length", 48),
+        ("attention.head_count", 4),
+        ("attention.head_count_kv", 2),
+        ("rope.dimension_count", 8),
+    ):
+        writer.add_uint32(f"llama.{key}", value)
+    writer.add_float32("llama.attention.layer_norm_rms_epsilon", 1e-6)
+    names = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
+    inner = {
+        "input_layernorm": "attn_norm",
+        "self_attn.q_proj": "attn_q",
+        "self_attn.k_proj": "attn_k",
+        "self_attn.v_proj": "attn_v",
+        "self_attn.o_proj": "attn_output",
+        "post_attention_layernorm": "ffn_norm",
+        "mlp.gate_proj": "ffn_gate",
+        "mlp.up_proj": "ffn_up",
+        "mlp.down_proj": "ffn_down",
+    }
+    names |= {f"model.layers.{n}.{old}": f"blk.{n}.{new}" for n in range(3) for old, new in inner.items()}
+    for name, tensor in theirs.state_dict().items():
+        heads = {"q": 4, "k": 2}.get(name.split(".")[-2][0], 0) if "self_attn" in name else 0
+        if heads:  # llama.cpp's converter: neighbors become pairs
+            tensor = tensor.view(heads, 2, 4, 32).transpose(1, 2).reshape(tensor.shape)
+        writer.add_tensor(names[name.removesuffix(".weight")] + ".weight", tensor.contiguous().numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    ids = torch.randint(0, 97, (1, 40))
+    with torch.inference_mode():
+        assert (ours(tmp_path / "m.gguf")(ids) - theirs(ids).logits).abs().max() < 1e-4

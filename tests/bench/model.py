@@ -1,0 +1,89 @@
+"""SmolLM2 in float32: loading from its GGUF file, reading a prompt, writing greedily, against transformers.
+
+`python run.py bench model [--case NAME] [--json]`. Both sides use all cores; the same ids must come out.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import cache
+from typing import Any
+
+import torch
+
+from core.model.generation import GenerationSettings, Reader, generate
+from core.model.loading import load_model
+from core.model.source import open_model
+from core.model.transformer import Transformer
+from core.stages import run_to_end
+from core.tokenizer.known import known_path, load_known
+from tests.bench.harness import Case, main
+
+NEW = 60  # tokens that are written
+PROMPT = 512  # tokens that are read
+TEXT = "Once upon a time there was a king who had three sons. "
+
+
+def load_ours() -> Transformer:
+    return run_to_end(load_model(open_model(known_path("smollm2")))).result  # type: ignore[no-any-return]
+
+
+def load_theirs() -> Any:
+    from transformers import AutoModelForCausalLM
+
+    path = known_path("smollm2")
+    model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+    return model.eval()
+
+
+ours, theirs = cache(load_ours), cache(load_theirs)
+
+
+def prompt(length: int) -> list[int]:
+    ids = load_known("smollm2").encode(TEXT * (length // 8))
+    return list(ids[:length])
+
+
+def parameters_of(model: Any) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def read_ours() -> int:
+    with torch.inference_mode():
+        return int(ours()(torch.tensor([prompt(PROMPT)]), last=1)[0, -1].argmax())
+
+
+def read_theirs() -> int:
+    with torch.inference_mode():
+        return int(theirs()(torch.tensor([prompt(PROMPT)]), logits_to_keep=1).logits[0, -1].argmax())
+
+
+def write_ours() -> tuple[int, ...]:
+    settings = GenerationSettings(temperature=0.0, max_tokens=NEW)
+    return run_to_end(generate(Reader(ours()), prompt(16), settings)).result.ids  # type: ignore[no-any-return]
+
+
+def write_theirs() -> tuple[int, ...]:
+    ids = torch.tensor([prompt(16)])
+    with torch.inference_mode():
+        made = theirs().generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=NEW, min_new_tokens=NEW, do_sample=False
+        )
+    return tuple(made[0, 16:].tolist())
+
+
+def make() -> list[Case]:
+    torch.set_num_threads(os.cpu_count() or 1)
+    if "--memory" not in sys.argv:
+        ours(), theirs()
+    return [
+        Case("load", "load SmolLM2 from its GGUF file, 98 MB", lambda: parameters_of(load_ours()),
+             lambda: parameters_of(load_theirs()), 0.1),
+        Case("prompt", f"read {PROMPT} tokens", read_ours, read_theirs, 1.0),
+        Case("write", f"read 16 tokens and write {NEW}", write_ours, write_theirs, 1 / 1.2),
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main("SmolLM2", "transformers, float32", ["torch", "transformers"], os.cpu_count() or 1, make))
