@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,11 @@ def test_a_file_is_bounded_before_it_is_read(tmp_path: Path) -> None:
     assert read_json(tmp_path / "a.json") == [1, 2, 3]
     with pytest.raises(LabError, match=r"a\.json holds 9 bytes; at most 8 are read"):
         read_json(tmp_path / "a.json", at_most=8)
+
+
+def test_a_key_that_stands_twice_in_a_huge_object_is_found_in_time() -> None:
+    text = "{" + ",".join(f'"key{i}":{i}' for i in range(300_000)) + ',\n"key7":1}'
+    began = time.thread_time()
+    with pytest.raises(LabError, match=r'line 2, column 1: the key "key7" stands here a second time'):
+        parse_json(text, "x.json")
+    assert time.thread_time() - began < 1.0
