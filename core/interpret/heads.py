@@ -16,13 +16,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.interpret.inside import Inside, look_inside
+from core.interpret.inside import Inside
+from core.model.trace import Trace
 from core.model.transformer import Transformer
-from core.stages import Finished, Progress, run_to_end
+from core.stages import Finished, Progress
 
 LOCAL = 4  # tokens back that count as near
 STRONG = 0.4
 """A measure from which on a head is named after it."""
+_AT_ONCE = 8  # sentences of the probe in one pass
 MATRIX_AT_MOST = 2048  # tokens up to which whole patterns are measured
 
 
@@ -209,29 +211,39 @@ def probe_heads(
         model: The model.
         encode: Its tokenizer.
     """
-    shape = (model.config.layers, model.config.heads)
-    subject, pronoun, n = torch.zeros(shape), torch.zeros(shape), 0
-    sentences = probe_sentences()
-    for number, sentence in enumerate(sentences, start=1):
-        ids = encode(sentence.text)
-        if len(ids) == len(sentence.words) + 1:  # and the full stop
-            s, p = _score(run_to_end(look_inside(model, ids)).result, sentence)
-            subject, pronoun, n = subject + s, pronoun + p, n + 1
-        yield Progress("Probing the heads", number, len(sentences), "sentences")
+    sentences = [(sentence, encode(sentence.text)) for sentence in probe_sentences()]
+    usable = [(s, ids) for s, ids in sentences if len(ids) == len(s.words) + 1]  # and the full stop
+    return _probe_heads(model, usable)
+
+
+def _probe_heads(
+    model: Transformer, sentences: Sequence[tuple[ProbeSentence, list[int]]]
+) -> Iterator[Progress | Finished[ProbeScores]]:
+    subject = torch.zeros(model.config.layers, model.config.heads)
+    pronoun = torch.zeros_like(subject)
+    for begin in range(0, len(sentences), _AT_ONCE):
+        some = sentences[begin : begin + _AT_ONCE]
+        trace = Trace(["blocks.*.attn.pattern"])
+        with torch.inference_mode():
+            model.read(torch.tensor([ids for _, ids in some]), explicit=True, trace=trace)
+        for layer in range(model.config.layers):
+            patterns = trace[f"blocks.{layer}.attn.pattern"]  # (B, H, T, T)
+            for (sentence, _), pattern in zip(some, patterns, strict=True):
+                on_subject, of_pronoun = _score(pattern, sentence)
+                subject[layer] += on_subject
+                pronoun[layer] += of_pronoun
+        yield Progress("Probing the heads", begin + len(some), len(sentences), "sentences")
+    n = len(sentences)
     yield Finished(f"{n:,} sentences.", ProbeScores(subject / max(1, n), pronoun / max(1, n), n))
 
 
-def _score(inside: Inside, sentence: ProbeSentence) -> tuple[Tensor, Tensor]:
-    """Subject and pronoun score of one sentence, each (layers, H)."""
-    on_subject, of_pronoun = [], []
-    for layer in range(inside.model.config.layers):
-        pattern = torch.cat([tile for _, tile in inside.tiles(layer)], dim=1)  # (H, T, T)
-        on_subject.append(pattern[:, sentence.subject + 1 :, sentence.subject].mean(-1))
-        column = pattern[:, sentence.antecedent + 1 :, sentence.antecedent]
-        at = sentence.pronoun - sentence.antecedent - 1
-        others = torch.cat((column[:, :at], column[:, at + 1 :]), dim=1)
-        of_pronoun.append(column[:, at] - others.mean(-1))
-    return torch.stack(on_subject), torch.stack(of_pronoun)
+def _score(pattern: Tensor, sentence: ProbeSentence) -> tuple[Tensor, Tensor]:
+    """Subject and pronoun score of one sentence in one layer, each (H,), from its patterns, (H, T, T)."""
+    column = pattern[:, sentence.antecedent + 1 :, sentence.antecedent]
+    at = sentence.pronoun - sentence.antecedent - 1
+    others = torch.cat((column[:, :at], column[:, at + 1 :]), dim=1)
+    on_subject = pattern[:, sentence.subject + 1 :, sentence.subject].mean(-1)
+    return on_subject, column[:, at] - others.mean(-1)
 
 
 def label_of(scores: dict[str, float]) -> tuple[str, float] | None:

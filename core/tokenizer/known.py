@@ -146,8 +146,8 @@ def _existing(source: _Source) -> Path:
 
 def _how_to_add(source: _Source) -> str:
     return (
-        "Start the app with `python run.py`, which adds it, or run "
-        f"`python -m pip install --no-deps {source.distribution}`."
+        "Run `python3 run.py setup` (Windows: `py run.py setup`), which adds it, or "
+        f"`python3 -m pip install --no-deps {source.distribution}`."
     )
 
 
