@@ -18,7 +18,7 @@ from labapp.words import tr
 if TYPE_CHECKING:
     from core.model.shelf import LoadedModel
 
-SHOWN = 4  # tokens in the table
+SHOWN = 3  # tokens in the table
 Head = tuple[int, int]
 
 

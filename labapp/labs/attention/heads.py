@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -45,8 +46,27 @@ if TYPE_CHECKING:
 
 TYPING = 500  # ms without a key after which the text is read
 STRONGEST = 8  # heads in the table
+BARS_FROM = 480  # px of height from which there is room for them
 BARS = 4  # tokens that the chosen one looks at
 LONGEST = 200_000  # characters of a text that the editor takes
+
+
+class Room(QWidget):
+    """The middle of the page: the bars under the pattern go where it needs their room."""
+
+    def __init__(self, bars: list[QWidget]) -> None:
+        super().__init__()
+        self._bars = bars
+        self.wanted = True  # whether the bars may be shown at all
+
+    def fit(self) -> None:
+        """Show or hide the bars."""
+        for bar in self._bars:
+            bar.setVisible(self.wanted and self.height() >= BARS_FROM)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.fit()
 
 
 class HeadsPage(LabPage):
@@ -153,7 +173,7 @@ class HeadsPage(LabPage):
         both.addWidget(left)
         both.addWidget(right)
         both.setStretchFactor(1, 1)
-        self.picture = QWidget()
+        self.picture = self.room = Room([self.row_title, self.bars])
         layout = QVBoxLayout(self.picture)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
@@ -398,12 +418,11 @@ class HeadsPage(LabPage):
             [
                 (tr("q · k"), f"{pair.product:.2f}"),
                 (tr("÷ √d = ÷ {root:.3g}", root=pair.root), f"{pair.score:.2f}"),
-                (tr("softmax over"), tr("{n:,} tokens", n=pair.among)),
-                (tr("weight"), f"{pair.weight:.3f}"),
+                (tr("softmax over {n:,} tokens", n=pair.among), f"{pair.weight:.3f}"),
             ]
         )
         height = self.steps.horizontalHeader().sizeHint().height()
-        self.steps.setFixedHeight(height + 4 * self.steps.verticalHeader().defaultSectionSize() + 4)
+        self.steps.setFixedHeight(height + 3 * self.steps.verticalHeader().defaultSectionSize() + 4)
         best = np.argsort(pair.row)[::-1][:BARS].tolist()
         self.row_title.setText(tr("“{a}” looks at", a=a))
         self.bars.set_bars(
@@ -476,8 +495,10 @@ class HeadsPage(LabPage):
     def _reveal(self, shown: bool) -> None:
         """Show what answers the question, or keep it back."""
         self.pattern.hide_weights(not shown)
-        for widget in (self.bars, self.row_title, self.steps, self.does, self.cause):
+        for widget in (self.steps, self.does, self.cause):
             widget.setVisible(shown)
+        self.room.wanted = shown
+        self.room.fit()
         if not shown:
             self.pair_title.setText(tr("Predict first; then the weights are shown."))
             self.found.set_rows([])

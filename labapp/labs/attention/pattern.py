@@ -114,10 +114,15 @@ class PatternView(QWidget):
         names = min(NAMES_AT_MOST, longest) + 10
         return names, min(NAMES_AT_MOST, longest) * 0.72 + 18
 
-    def _matrix(self) -> QRectF:
+    def _named(self) -> bool:
+        """Whether there is room for the tokens' names."""
         left, top = self._margins()
-        if len(self.tokens) * NAMES_FROM > min(self.width() - left, self.height() - top):
-            left, top = 12.0, 12.0  # no names: the picture takes the room
+        return len(self.tokens) * NAMES_FROM <= min(self.width() - left - 22, self.height() - top - 6)
+
+    def _matrix(self) -> QRectF:
+        left, top = (
+            self._margins() if self._named() else (12.0, 12.0)
+        )  # without names the picture takes the room
         side = min(self.width() - left - 22, self.height() - top - 6, LARGEST_CELL * max(1, len(self.tokens)))
         return QRectF(left, top, max(side, 20.0), max(side, 20.0))
 
@@ -165,7 +170,7 @@ class PatternView(QWidget):
                 )
         else:
             painter.drawRect(box)
-        if cell >= NAMES_FROM:
+        if self._named():
             self._paint_names(painter, box, cell)
         if cell >= NUMBERS_FROM and self.exact and not self._hidden:
             self._paint_numbers(painter, box, cell)
