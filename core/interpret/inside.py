@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from core.model.config import check_fits
 from core.model.rope import turn
 from core.model.transformer import Transformer, allowed_places
 from core.problems import LabError
@@ -91,10 +92,8 @@ class Inside:
         with torch.inference_mode():
             q, k, v = self.heads(layer)
             group = head // (q.shape[1] // k.shape[1])
-            plain = (q[0, head], k[0, group], v[0, group])
-            rope = self.model.rope(0, self.tokens)
-            q, k = (turn(q, rope), turn(k, rope)) if rope is not None else (q, k)
-            return HeadVectors(*plain, q[0, head], k[0, group])
+            turned_q, turned_k = self._turned(q, k)
+            return HeadVectors(q[0, head], k[0, group], v[0, group], turned_q[0, head], turned_k[0, group])
 
     def pattern(self, layer: int, head: int) -> Tensor:
         """The attention weights of one head, shape (T, T): row by row what a token looks at.
@@ -111,11 +110,15 @@ class Inside:
 
     def row(self, layer: int, head: int, token: int) -> Tensor:
         """The weights of one token, shape (T,)."""
-        vectors = self.head(layer, head)
+        weights = torch.zeros(self.tokens)
+        weights[: token + 1] = self.weights_of(layer, token)[head]
+        return weights
+
+    def weights_of(self, layer: int, token: int) -> Tensor:
+        """The weights of one token in all heads, on itself and those before it: shape (H, token + 1)."""
         with torch.inference_mode():
-            scores = vectors.turned_key @ vectors.turned_query[token] / math.sqrt(vectors.query.shape[-1])
-            scores[token + 1 :] = -math.inf
-            return scores.softmax(-1)
+            q, k, _ = self.heads(layer)
+            return self._weights(q, k, token).flatten(0, 1)
 
     def pooled(self, layer: int, head: int | None, size: int) -> Tensor:
         """Patterns of at most size × size cells, each the largest weight in it: shape (heads, n, n)."""
@@ -127,11 +130,8 @@ class Inside:
         """The patterns of one head, or of all, in tiles: first row, and weights of shape (heads, rows, T)."""
         with torch.inference_mode():
             q, k, _ = self.heads(layer)
-            rope = self.model.rope(0, self.tokens)
-            if rope is not None:
-                q, k = turn(q, rope), turn(k, rope)
-            groups = q.shape[1] // k.shape[1]
-            k = k.repeat_interleave(groups, dim=1)
+            q, k = self._turned(q, k)
+            k = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)
             if head is not None:
                 q, k = q[:, head : head + 1], k[:, head : head + 1]
             heads = q.shape[1]
@@ -151,14 +151,7 @@ class Inside:
         """The weighted sums of values of all heads at one position, shape (H, d)."""
         with torch.inference_mode():
             q, k, v = self.heads(layer)
-            rope = self.model.rope(0, self.tokens)
-            if rope is not None:
-                q, k = turn(q, rope), turn(k, rope)
-            groups = q.shape[1] // k.shape[1]
-            k, v = k[0, :, : position + 1], v[0, :, : position + 1]  # (K, S, d)
-            query = q[0, :, position].view(-1, groups, q.shape[-1])  # (K, H/K, d)
-            weights = (query @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).softmax(-1)
-            return (weights @ v).flatten(0, 1)
+            return (self._weights(q, k, position) @ v[0, :, : position + 1]).flatten(0, 1)
 
     def logits(self, positions: slice = slice(None)) -> Tensor:
         """Logits at some positions, shape (n, V)."""
@@ -169,6 +162,18 @@ class Inside:
         """Queries, (1, H, T, d), keys and values, each (1, K, T, d), of one layer, not yet turned."""
         block = self.model.block(layer)
         return block.attn.heads(block.norm_1(self.stream(layer)))
+
+    def _turned(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries and keys after RoPE; unchanged where the model has none."""
+        rope = self.model.rope(0, self.tokens)
+        return (q, k) if rope is None else (turn(q, rope), turn(k, rope))
+
+    def _weights(self, q: Tensor, k: Tensor, token: int) -> Tensor:
+        """The weights of one token, by group of heads that share keys: (K, H/K, token + 1)."""
+        q, k = self._turned(q, k)
+        query = q[0, :, token].view(k.shape[1], -1, q.shape[-1])  # (K, H/K, d)
+        keys = k[0, :, : token + 1]  # (K, S, d)
+        return (query @ keys.transpose(-1, -2) / math.sqrt(q.shape[-1])).softmax(-1)
 
     def _pool_columns(self, tile: Tensor, n: int) -> Tensor:
         return tile if n == self.tokens else F.adaptive_max_pool2d(tile, (tile.shape[1], n))
@@ -184,14 +189,9 @@ def look_inside(model: Transformer, ids: Sequence[int]) -> Iterator[Progress | F
     Raises:
         LabError: The text is empty or longer than the model's context.
     """
-    context = model.config.context
     if not ids:
         raise LabError("There is no token to look at.", "Type at least one character.")
-    if len(ids) > context:
-        raise LabError(
-            f"The text has {len(ids):,} tokens; the model looks back on {context:,}.",
-            f"Shorten it to {context:,} tokens.",
-        )
+    check_fits(model.config, len(ids))
     return _look_inside(model, ids)
 
 

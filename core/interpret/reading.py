@@ -12,7 +12,6 @@ import torch
 
 from core.interpret.heads import LayerMeasured, measure_heads
 from core.interpret.inside import Inside, look_inside
-from core.model.rope import turn
 from core.model.shelf import LoadedModel
 from core.problems import LabError
 from core.stages import Finished, Progress
@@ -121,15 +120,6 @@ def look_between(inside: Inside, row: int, column: int) -> Iterator[Progress | F
     config = inside.model.config
     found = np.zeros((config.layers, config.heads), dtype=np.float32)
     for layer in range(config.layers):
-        with torch.inference_mode():
-            q, k, _ = inside.heads(layer)
-            rope = inside.model.rope(0, inside.tokens)
-            if rope is not None:
-                q, k = turn(q, rope), turn(k, rope)
-            groups = config.heads // config.kv_heads
-            keys = k[0, :, : row + 1]  # (K, S, d)
-            query = q[0, :, row].view(config.kv_heads, groups, -1)  # (K, H/K, d)
-            weights = (query @ keys.transpose(-1, -2) / math.sqrt(config.head_width)).softmax(-1)
-            found[layer] = weights.flatten(0, 1)[:, column].numpy() if column <= row else 0.0
+        found[layer] = inside.weights_of(layer, row)[:, column].numpy() if column <= row else 0.0
         yield Progress("Looking through the heads", layer + 1, config.layers, "layers")
     yield Finished("", found)

@@ -166,6 +166,19 @@ def check_config(config: ModelConfig, where: str) -> ModelConfig:
     return config
 
 
+def check_fits(config: ModelConfig, tokens: int) -> None:
+    """Check that a text is not longer than what a model looks back on.
+
+    Raises:
+        LabError: It is.
+    """
+    if tokens > config.context:
+        raise LabError(
+            f"The text has {tokens:,} tokens; the model looks back on {config.context:,}.",
+            f"Shorten it to {config.context:,} tokens.",
+        )
+
+
 def _scaling_faults(c: ModelConfig) -> list[str]:
     scaling = c.rope_scaling
     if scaling is None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from core.model.cache import KVCache
+from core.model.config import check_fits
 from core.model.edits import NONE, Edits
 from core.model.sampling import SamplingSettings, choose
 from core.model.transformer import Transformer
@@ -97,14 +98,9 @@ class Reader:
         Raises:
             LabError: The text is empty or longer than the model's context.
         """
-        context = self.model.config.context
         if not ids:
             raise LabError("There is no token to go on from.", "Type at least one character.")
-        if len(ids) > context:
-            raise LabError(
-                f"The text has {len(ids):,} tokens; the model looks back on {context:,}.",
-                f"Shorten it to {context:,} tokens.",
-            )
+        check_fits(self.model.config, len(ids))
         known = 0
         while known < min(len(self._ids), len(ids) - 1) and self._ids[known] == ids[known]:
             known += 1  # the last one is read again: its logits are what is asked for
