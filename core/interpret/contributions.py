@@ -56,9 +56,8 @@ def contributions(inside: Inside, position: int, token: int) -> Contributions:
     """
     model, config = inside.model, inside.model.config
     position %= inside.tokens
-    table = model.embed.weight if config.tied else model.unembed.weight
     with torch.inference_mode():
-        direction, offset = _direction(model.norm, inside.final[position], table[token])
+        direction, offset = _direction(model.norm, inside.final[position], model.unembedding[token])
         heads = torch.empty(config.layers, config.heads)
         biases = torch.zeros(config.layers)
         mlps = torch.empty(config.layers)

@@ -109,4 +109,3 @@ def model_of(source: ModelSource, state: dict[str, Tensor]) -> Transformer:
         model = Transformer(source.config)
     model.load_state_dict(state, assign=True)
     return model.requires_grad_(False).eval()
-

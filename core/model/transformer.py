@@ -53,8 +53,8 @@ class Transformer(nn.Module):
             self.positions = Embedding(config.context, config.width)
         self.blocks = nn.ModuleList(Block(config, n) for n in range(config.layers))
         self.norm = make_norm(config)
-        if not config.tied:
-            self.unembed = Linear(config.width, config.vocab_size, bias=False)
+        head = None if config.tied else Linear(config.width, config.vocab_size, bias=False)
+        self.unembed: nn.Module | None = head  # in its place a fast model has a packed table (`fast.py`)
 
     def forward(
         self,
@@ -124,11 +124,16 @@ class Transformer(nn.Module):
         """The turns of the places from `begin` to `end`; None where positions are learned."""
         return rope_table(self.config, begin, end) if self.config.positions == "rope" else None
 
+    @property
+    def unembedding(self) -> Tensor:
+        """The table that gives logits, (V, W): a row for each token."""
+        return self.embed.weight if self.unembed is None else cast(Tensor, self.unembed.weight)
+
     def head(self, x: Tensor, trace: Trace = NOTHING) -> Tensor:
         """Logits, (B, T, V), of a residual stream, (B, T, W)."""
         x = self.norm(x)
         trace.record("ln_final.normalized", x)
-        logits = F.linear(x, self.embed.weight) if self.config.tied else self.unembed(x)
+        logits: Tensor = F.linear(x, self.embed.weight) if self.unembed is None else self.unembed(x)
         trace.record("logits", logits)
         return logits
 
