@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,9 @@ from core.problems import LabError
 from core.settings import to_json
 from core.stages import Finished, Progress
 from labapp.rates import amount_in_words
+
+if TYPE_CHECKING:
+    from core.model.shelf import Shelf
 
 app = typer.Typer(
     name="llmlab", no_args_is_help=False, add_completion=False, pretty_exceptions_enable=False,
@@ -141,6 +144,8 @@ def generate_command(
     prompt: Annotated[str, typer.Argument(help="The text to go on from, or the question with --chat.")],
     model: ModelOption = "smollm2",
     chat: Annotated[bool, typer.Option(help="Put the prompt into the model's chat template.")] = False,
+    fast: Annotated[bool, typer.Option(help="Fewer bits: the fastest way on this machine.")] = False,
+    close: Annotated[bool, typer.Option(help="The fastest way within 0.02 nats of the exact one.")] = False,
     max_tokens: Annotated[int, typer.Option(help="New tokens at most.")] = 128,
     temperature: Annotated[float, typer.Option(help="0 always takes the most probable token.")] = 1.0,
     top_k: Annotated[int, typer.Option(help="Keep the k most probable tokens; 0 keeps all.")] = 0,
@@ -154,15 +159,19 @@ def generate_command(
     from core.model.chat import chat_ids
     from core.model.generation import GenerationSettings, Reader, Wrote, generate
 
-    loaded = _load_model(model, as_json)
+    shelf = _make_shelf()
+    loaded = _load_model(model, as_json, shelf)
     tokenizer = loaded.needed_tokenizer()
+    used, path = loaded.model, {"path": "exact"}
+    if fast or close:
+        used, path = _take_fast(shelf, loaded, "close" if close else "fastest", as_json)
     settings = GenerationSettings(temperature, top_k, top_p, min_p, repetition_penalty, max_tokens, seed)
     ids = chat_ids(tokenizer, [{"role": "user", "content": prompt}]) if chat else tokenizer.encode(prompt)
     stop = frozenset(tokenizer.special_tokens[name] for name in (tokenizer.eos,) if name)
     last: Any = None
     written: list[int] = []
     told = 0
-    for event in _shown(generate(Reader(loaded.model), ids, settings, stop), as_json):
+    for event in _shown(generate(Reader(used), ids, settings, stop), as_json):
         if isinstance(event, Wrote) and event.id not in stop:
             written.append(event.id)
             text = tokenizer.decode(written).decode("utf-8", "ignore")  # half a character waits for the rest
@@ -172,7 +181,7 @@ def generate_command(
         last = event
     _check_finished(last)
     text = tokenizer.decode_text(written)
-    _result({"text": text, "ids": written, "reason": last.reason}, as_json, "")
+    _result({"text": text, "ids": written, "reason": last.reason} | path, as_json, "")
 
 
 @app.command("trace")
@@ -213,17 +222,44 @@ def trace_command(
     )  # fmt: skip
 
 
-def _load_model(name: str, as_json: bool) -> Any:
-    """A `LoadedModel` by name or path."""
+def _make_shelf() -> Shelf:
+    """A shelf that remembers in the user's own workspace how fast models are here."""
+    from core.model.fast_memory import FastMemory
     from core.model.shelf import Shelf
+    from labapp.app import open_workspace
+
+    return Shelf(memory=FastMemory(open_workspace(None).root))
+
+
+def _load_model(name: str, as_json: bool, shelf: Shelf | None = None) -> Any:
+    """A `LoadedModel` by name or path."""
     from core.tokenizer.known import known_path
 
     path = known_path(name) if name == "smollm2" else Path(name)
+    shelf = shelf or _make_shelf()
     last: Any = None
-    for event in _shown(Shelf().take(path, "SmolLM2-135M" if name == "smollm2" else ""), as_json):
+    for event in _shown(shelf.take(path, "SmolLM2-135M" if name == "smollm2" else ""), as_json):
         last = event
     _check_finished(last)
     return last.result
+
+
+def _take_fast(shelf: Shelf, loaded: Any, setting: str, as_json: bool) -> tuple[Any, dict[str, Any]]:
+    """The model on the fast path, and what is to be said of that path."""
+    last: Any = None
+    for event in _shown(shelf.take_fast(loaded, setting), as_json):
+        last = event
+    _check_finished(last)
+    way, exact = last.result.way, last.result.exact
+    if not as_json:
+        print(
+            f"fast path: {way.title}; {1 / way.seconds:.0f} tokens/s against {1 / exact.seconds:.0f} exact; "
+            f"mean divergence {way.divergence:.4f} nats over {way.tokens} tokens",
+            file=sys.stderr,
+        )
+    return last.result.model, {
+        "path": way.title, "mean_divergence": way.divergence, "seconds_per_token": way.seconds,
+    }  # fmt: skip
 
 
 @artifacts_app.command("list")

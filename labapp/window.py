@@ -86,7 +86,7 @@ class Window(QMainWindow):
     ) -> None:
         super().__init__()
         self.workspace, self.runner = workspace, runner
-        self.models = Models()
+        self.models = Models(workspace.root)
         self._catalogue = {entry.name: entry for entry in catalogue}
         self._remember = remember
         self.state: dict[str, Any] = remembered.load_state(workspace.root) if remember else {}

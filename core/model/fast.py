@@ -98,23 +98,25 @@ def _measure(model: Transformer, ids: tuple[int, ...]) -> Iterator[Progress | Fi
     best = float("inf")
     for n, (blocks, head) in enumerate((("exact", "exact"), *_WAYS)):
         made = model
-        if n:
-            try:
+        seconds: list[float] = []
+        divergences: list[float] = []
+        try:
+            if n:
                 for event in pack_model(model, blocks, head):
                     if isinstance(event, Finished):
                         made = event.result
                     else:
                         yield Progress(doing, n, total, "ways")
-            except RuntimeError:
-                continue  # this kernel does not take tables of these shapes
-        seconds: list[float] = []
-        divergences: list[float] = []
-        for took, divergence in _write(made, ids, exact):
-            seconds.append(took)
-            divergences.append(divergence)
-            yield Progress(doing, n, total, "ways")
-            if len(seconds) == _FIRST and median(seconds) > _FAR * best:
-                break
+            for took, divergence in _write(made, ids, exact):
+                seconds.append(took)
+                divergences.append(divergence)
+                yield Progress(doing, n, total, "ways")
+                if len(seconds) == _FIRST and median(seconds) > _FAR * best:
+                    break
+        except (ValueError, RuntimeError):
+            if not n:
+                raise
+            continue  # not for tables of these shapes, not on this machine, or not for these numbers
         mean = sum(divergences) / len(divergences)
         measured = Measured(blocks, head, median(seconds), 0.0 if not n else mean, len(seconds))
         found[n:] = [measured] if not n else []
@@ -138,14 +140,23 @@ def _write(model: Transformer, ids: tuple[int, ...], exact: Tensor) -> Iterator[
         yield took, divergence
 
 
+def check_setting(setting: str) -> None:
+    """Check that a setting is one of `SETTINGS`.
+
+    Raises:
+        LabError: It is not.
+    """
+    if setting not in SETTINGS:
+        raise LabError(f'There is no setting "{setting}".', f"Choose one of: {', '.join(SETTINGS)}.")
+
+
 def choose_way(measured: Sequence[Measured], setting: str) -> Measured:
     """The fastest way, or with "close" the fastest of at most 0.02 nats; perhaps the exact one.
 
     Raises:
         LabError: There is no such setting.
     """
-    if setting not in SETTINGS:
-        raise LabError(f'There is no setting "{setting}".', f"Choose one of: {', '.join(SETTINGS)}.")
+    check_setting(setting)
     most = CLOSE if setting == "close" else USABLE
     return min((m for m in measured if m.divergence <= most), key=lambda m: m.seconds)
 
@@ -159,7 +170,8 @@ def pack_model(model: Transformer, blocks: str, head: str) -> Iterator[Progress 
         head: Of the head's.
 
     Raises:
-        RuntimeError: A kernel does not take tables of these shapes.
+        ValueError: A kernel does not take tables of these shapes.
+        RuntimeError: This machine does not have it.
     """
     with torch.device("meta"):
         fast = Transformer(model.config)

@@ -28,12 +28,21 @@ class PackedLinear(nn.Module):
         weight: float32, shape (out, in); shared with the exact model.
         bias: float32, shape (out,), or None.
 
+    Attributes:
+        steps: What the rows and the columns of a table must be multiples of. torch checks it for some kernels
+            only; others then read beyond the table's end.
+
     Raises:
-        RuntimeError: The kernel does not take this shape.
+        ValueError: The kernel does not take this shape.
+        RuntimeError: This machine does not have it.
     """
+
+    steps = (1, 1)
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__()
+        if any(size % step for size, step in zip(weight.shape, self.steps, strict=True)):
+            raise ValueError(f"{tuple(weight.shape)} is no multiple of {self.steps}.")
         self.weight = weight
         self.bias = bias
         self.pack(weight)
@@ -75,6 +84,8 @@ class _Brain(_Half):
 class _Int8Weights(PackedLinear):
     """8-bit weights with one scale for each row; activations in bfloat16."""
 
+    steps = (16, 32)
+
     def pack(self, weight: Tensor) -> None:
         whole, scale = _eight_bits(weight)
         self.packed, self.scale = whole, scale.bfloat16()
@@ -89,6 +100,8 @@ class _Int4Weights(PackedLinear):
     A file of type Q4_1 stores its weights on just such a grid, from the least to the largest of a block, so
     that only scales and offsets lose digits here.
     """
+
+    steps = (16, _GROUP)
 
     def pack(self, weight: Tensor) -> None:
         rows, width = weight.shape

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.model.fast import TEXT, Measured, check_setting, choose_way, measure_kernels, pack_model
+from core.model.fast_memory import FastMemory
 from core.model.loading import load_model
 from core.model.source import ModelSource, open_model
 from core.model.transformer import Transformer
@@ -54,15 +56,35 @@ class LoadedModel:
         return self.tokenizer
 
 
+@dataclass(frozen=True, eq=False)
+class FastModel:
+    """A model on the fast path.
+
+    Attributes:
+        model: Shares what it can with the exact one; the exact one itself where nothing is faster.
+        way: How it multiplies, with what was measured.
+        exact: The exact path, measured alongside.
+    """
+
+    model: Transformer
+    way: Measured
+    exact: Measured
+
+
 class Shelf:
     """Loaded models by path. Every `take` is answered by one `give_back`.
 
     Args:
         lock: Held while the lists are changed, where stages run on several threads; none is needed on one.
+        memory: Remembers what was measured of the fast paths.
     """
 
-    def __init__(self, lock: AbstractContextManager[object] | None = None) -> None:
+    def __init__(
+        self, lock: AbstractContextManager[object] | None = None, memory: FastMemory | None = None
+    ) -> None:
         self._lock = lock or nullcontext()
+        self._memory = memory or FastMemory(None)
+        self._fast: dict[tuple[Path, str], FastModel] = {}  # by model and setting
         self._models: dict[Path, LoadedModel] = {}  # the one used last stands last
         self._users: dict[Path, int] = {}
 
@@ -91,6 +113,53 @@ class Shelf:
             if key in self._users:
                 self._users[key] = max(0, self._users[key] - 1)
         self._drop_idle()
+
+    def take_fast(self, loaded: LoadedModel, setting: str) -> Iterator[Progress | Finished[FastModel]]:
+        """A stage that gives a model on the fast path; what was never measured here is measured first.
+
+        Args:
+            loaded: The exact model, in use; its fast ones go when it goes.
+            setting: One of `core.model.fast.SETTINGS`.
+
+        Raises:
+            LabError: There is no such setting.
+        """
+        check_setting(setting)
+        key = loaded.source.path.resolve()
+        with self._lock:
+            found = self._fast.get((key, setting))
+        if found is not None:
+            return iter([Finished(found.way.title, found)])
+        return self._make_fast(loaded, key, setting)
+
+    def _make_fast(
+        self, loaded: LoadedModel, key: Path, setting: str
+    ) -> Iterator[Progress | Finished[FastModel]]:
+        measured = self._memory.recall(key)
+        if not measured:
+            for event in measure_kernels(loaded.model, _ids_to_measure(loaded)):
+                if isinstance(event, Finished):
+                    measured = event.result
+                else:
+                    yield event
+            self._memory.keep(key, measured)
+        way = choose_way(measured, setting)
+        model = loaded.model
+        with self._lock:
+            same = [f for (path, _), f in self._fast.items() if path == key and f.way == way]
+        if same:
+            model = same[0].model
+        elif way.blocks != "exact":
+            for made in pack_model(loaded.model, way.blocks, way.head):
+                if isinstance(made, Finished):
+                    model = made.result
+                else:
+                    yield made
+        fast = FastModel(model, way, measured[0])
+        with self._lock:
+            if key in self._models:
+                self._fast[key, setting] = fast
+        yield Finished(way.title, fast)
 
     def _use(self, key: Path) -> LoadedModel | None:
         with self._lock:
@@ -127,6 +196,15 @@ class Shelf:
                     break
                 kept -= self._models.pop(key).bytes
                 self._users.pop(key, None)
+                self._fast = {at: fast for at, fast in self._fast.items() if at[0] != key}
+
+
+def _ids_to_measure(loaded: LoadedModel) -> tuple[int, ...]:
+    """Tokens of a text; where the model has no tokenizer, every so many-th of its vocabulary."""
+    if loaded.tokenizer is not None:
+        return tuple(loaded.tokenizer.encode(TEXT))
+    most = loaded.source.config.vocab_size
+    return tuple(n * 7919 % most for n in range(len(TEXT) // 4))
 
 
 def _tokenizer_of(source: ModelSource) -> tuple[Tokenizer | None, str]:

@@ -15,13 +15,20 @@ from core.problems import LabError
 from core.stages import run_to_end
 
 
-def tiny(folder: Path) -> Path:
+def tiny(folder: Path, context: int = 8) -> Path:
     """A GPT-2 of one layer, as Hugging Face saves it."""
     folder.mkdir()
-    config = {"model_type": "gpt2", "vocab_size": 5, "n_positions": 8, "n_embd": 4, "n_layer": 1, "n_head": 2}
+    config = {
+        "model_type": "gpt2",
+        "vocab_size": 5,
+        "n_positions": context,
+        "n_embd": 4,
+        "n_layer": 1,
+        "n_head": 2,
+    }
     (folder / "config.json").write_text(json.dumps(config))
     shapes = {
-        "wte.weight": (5, 4), "wpe.weight": (8, 4), "ln_f.weight": (4,), "ln_f.bias": (4,),
+        "wte.weight": (5, 4), "wpe.weight": (context, 4), "ln_f.weight": (4,), "ln_f.bias": (4,),
         "h.0.ln_1.weight": (4,), "h.0.ln_1.bias": (4,), "h.0.ln_2.weight": (4,), "h.0.ln_2.bias": (4,),
         "h.0.attn.c_attn.weight": (4, 12), "h.0.attn.c_attn.bias": (12,), "h.0.attn.c_proj.weight": (4, 4),
         "h.0.attn.c_proj.bias": (4,), "h.0.mlp.c_fc.weight": (4, 16), "h.0.mlp.c_fc.bias": (16,),
