@@ -28,11 +28,14 @@ app = typer.Typer(
 tokenizer_app = typer.Typer(help="Learn a tokenizer, or encode a text with one.", no_args_is_help=True)
 artifacts_app = typer.Typer(help="What is in the workspace.", no_args_is_help=True)
 app.add_typer(tokenizer_app, name="tokenizer")
+evals_app = typer.Typer(help="How good a model is, in numbers.", no_args_is_help=True)
 app.add_typer(artifacts_app, name="artifacts")
+app.add_typer(evals_app, name="evals")
 
 WorkspaceOption = Annotated[Path | None, typer.Option("--workspace", help="Folder of the workspace.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per line; the last is the result.")]
 PROGRESS_EVERY = 0.5  # s between two progress lines
+SCORED_AT_MOST = 20_000_000  # bytes of a text
 TRACED_AT_MOST = 512  # tokens: all of SmolLM2's places take 1.6 GB at 1,024
 
 
@@ -219,6 +222,39 @@ def trace_command(
     _result(
         {"file": str(out), "tensors": len(tensors), "not_finite": trace.not_finite},
         as_json, f"{len(tensors):,} tensors of {len(ids):,} tokens in {out}.",
+    )  # fmt: skip
+
+
+@evals_app.command("perplexity")
+def perplexity_command(
+    file: Annotated[Path, typer.Argument(help="Text file in UTF-8.")],
+    model: ModelOption = "smollm2",
+    window: Annotated[int, typer.Option(help="Tokens that are read together.")] = 1024,
+    overlap: Annotated[float, typer.Option(help="Share of a window that is read again for the next.")] = 0.5,
+    as_json: JsonOption = False,
+) -> None:
+    """Score a text: perplexity under this tokenizer, and bits per byte, which compare across tokenizers."""
+    from core.evals.scores import ScoreSettings, score_tokens
+    from core.formats.files import read_text
+
+    text = read_text(file, SCORED_AT_MOST)
+    loaded = _load_model(model, as_json)
+    tokenizer = loaded.needed_tokenizer()
+    ids = tokenizer.encode(text)
+    sizes = [len(tokenizer.token_bytes(i)) for i in ids]
+    last: Any = None
+    for event in _shown(score_tokens(loaded.model, ids, sizes, ScoreSettings(window, overlap)), as_json):
+        last = event
+    _check_finished(last)
+    score = last.result
+    _result(
+        {
+            "perplexity": score.perplexity, "bits_per_byte": score.bits_per_byte, "loss": score.loss,
+            "tokens": score.tokens, "bytes": score.bytes, "windows": score.windows, "window": score.window,
+        },
+        as_json,
+        f"perplexity {score.perplexity:,.2f} over {score.tokens:,} tokens (windows of "
+        f"{score.window:,}: {score.windows:,}); {score.bits_per_byte:.3f} bits per byte",
     )  # fmt: skip
 
 
