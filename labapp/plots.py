@@ -236,6 +236,7 @@ class Plot(QWidget):
             axis.setTickFont(font)
             text = _axis_text(self.x_axis if name == "bottom" else self.y_axis)
             axis.setLabel(text, color=theme.secondary, **{"font-size": f"{font.pixelSize()}px"})
+        plot.getAxis("left").showLabel(self._beside)  # setLabel has shown it
         self._marker.setPen(pg.mkPen(theme.accent, width=1.5, style=Qt.PenStyle.DashLine))
 
     def _place_label(self) -> None:

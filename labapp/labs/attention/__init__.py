@@ -14,15 +14,19 @@ from labapp.scenes import read_json
 
 if TYPE_CHECKING:
     from labapp.labs.attention.heads import HeadsPage
+    from labapp.labs.attention.root_d import RootDPage
 
 
 class AttentionLab(PagedLab):
-    """One page over `core.interpret`."""
+    """Pages over `core.interpret`."""
 
     name = "attention"
     title = "Attention"
     promise = "See which earlier tokens each head looks at, and what changes without it."
-    pages = (("heads", "Heads", "HeadsPage"),)
+    pages = (
+        ("heads", "Heads", "HeadsPage"),
+        ("root_d", "Why √d", "RootDPage"),
+    )
 
     def strip_text(self, page: str) -> str:
         return str(read_json("attention", "strip.json")[page])
@@ -31,6 +35,11 @@ class AttentionLab(PagedLab):
     def heads(self) -> HeadsPage:
         """The Heads page."""
         return cast("HeadsPage", self.page("heads"))
+
+    @property
+    def root_d(self) -> RootDPage:
+        """The page on √d."""
+        return cast("RootDPage", self.page("root_d"))
 
     def show_scene(self, name: str = "cat") -> None:
         self.heads.show_scene(read_json("scenes", "attention", f"{name}.json"))
@@ -66,12 +75,24 @@ class AttentionLab(PagedLab):
             self.heads.arcs.setChecked(False)
             self.receive(Handoff(text=LONG))
 
+        def root_d() -> None:
+            self.frame.show_page("root_d")
+
+        def measured() -> bool:
+            return quiet() and self.root_d.at is not None
+
+        def root_d_answered() -> None:
+            self.frame.show_page("root_d")
+            self.root_d.prediction.answer(1)
+
         return [
             ("question", self.show_scene, quiet),
             ("head", answered, lambda: quiet() and self.heads.pair is not None),
             ("cause", off, lambda: quiet() and self.heads.cause.result is not None),
             ("arcs", arcs, quiet),
             ("long", lost, quiet),
+            ("root-d-question", root_d, measured),
+            ("root-d", root_d_answered, measured),
         ]
 
 

@@ -21,7 +21,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from labapp.labs.attention.grid import STEPS
-from labapp.labs.attention.weights import ink, ramp, weights_image
+from labapp.widgets.weights import ink, ramp, weights_image
 from labapp.theme import theme_of
 from labapp.widgets.prose import plain_tooltip
 from labapp.words import tr
