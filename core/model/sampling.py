@@ -116,6 +116,59 @@ def choose(logits: Tensor, settings: SamplingSettings, seen: Sequence[int] = ())
     return Choice(before, scores.softmax(-1), cut_by)
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """One token that might come next.
+
+    Attributes:
+        id: The token.
+        logit: What the model gives it.
+        probability: Softmax of the logits as they are.
+        tempered: After penalty and temperature, before anything is cut.
+        final: What it is drawn with; 0 where it was cut.
+        cut_by: 0, or 1 + the place in `FILTERS` of what cut it.
+    """
+
+    id: int
+    logit: float
+    probability: float
+    tempered: float
+    final: float
+    cut_by: int
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What might come next, the most probable first.
+
+    Attributes:
+        rows: The first of them.
+        kept: How many tokens are left to draw from.
+        cut: How many each of `FILTERS` cut.
+        bits: Entropy of what is drawn from: 0 where only one token is left.
+    """
+
+    rows: tuple[Candidate, ...]
+    kept: int
+    cut: tuple[int, ...]
+    bits: float
+
+
+def candidates(
+    logits: Tensor, settings: SamplingSettings, seen: Sequence[int] = (), most: int = 50
+) -> Candidates:
+    """Take the choice of the next token apart; arguments as for `choose`."""
+    choice = choose(logits, settings, seen)
+    plain = logits.softmax(-1)
+    order = choice.before.topk(min(most, len(logits))).indices
+    columns = (order, logits[order], plain[order], choice.before[order], choice.probabilities[order])
+    numbers = zip(*(column.tolist() for column in columns), choice.cut_by[order].tolist(), strict=True)
+    rows = tuple(Candidate(*row) for row in numbers)
+    left = choice.probabilities[choice.probabilities > 0].double()
+    cut = tuple(int((choice.cut_by == n).sum()) for n in range(1, len(FILTERS) + 1))
+    return Candidates(rows, choice.kept, cut, float(-(left * left.log2()).sum()) + 0.0)
+
+
 def _penalized(logits: Tensor, penalty: float, seen: Sequence[int]) -> Tensor:
     if penalty == 1.0 or not seen:
         return logits

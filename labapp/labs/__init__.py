@@ -55,4 +55,12 @@ CATALOGUE: tuple[Entry, ...] = (
         "labapp.labs.attention:AttentionLab",
         frozenset({"text", "prompt", "layer", "head", "position"}),
     ),
+    Entry(
+        "forward",
+        "Forward pass",
+        "Inside the model",
+        "transit-connection-horizontal",
+        "labapp.labs.forward:ForwardLab",
+        frozenset({"text", "prompt"}),
+    ),
 )

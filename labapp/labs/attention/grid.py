@@ -8,9 +8,9 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from labapp.widgets.weights import ramp, weights_image
 from labapp.theme import theme_of
 from labapp.widgets.prose import plain_tooltip
+from labapp.widgets.weights import ramp, weights_image
 from labapp.words import tr
 
 Head = tuple[int, int]

@@ -21,9 +21,9 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from labapp.labs.attention.grid import STEPS
-from labapp.widgets.weights import ink, ramp, weights_image
 from labapp.theme import theme_of
 from labapp.widgets.prose import plain_tooltip
+from labapp.widgets.weights import ink, ramp, weights_image
 from labapp.words import tr
 
 NAMES_AT_MOST = 96  # px for a token's name beside the matrix

@@ -1,0 +1,92 @@
+"""The Forward pass lab: from a text to the next token, every stage of it, and what a model is in use.
+
+What to notice: one pass gives one number for each token of the vocabulary; everything else is choosing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from PySide6.QtWidgets import QWidget
+
+from labapp.handoff import Handoff
+from labapp.lab import LabContext
+from labapp.labs.forward.subject import Subject, SubjectPage
+from labapp.pages import PagedLab
+from labapp.scenes import read_json
+
+if TYPE_CHECKING:
+    from labapp.labs.forward.next import NextPage
+
+
+class ForwardLab(PagedLab):
+    """Pages over `core.model` and `core.evals.scores`, all about one model and one text."""
+
+    name = "forward"
+    title = "Forward pass"
+    promise = "Follow a text through the model to the next token."
+    pages = (("next", "Next token", "NextPage"),)
+
+    def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
+        self.subject: Subject
+        super().__init__(context, parent)
+        self._shown_page().shown()
+
+    def _columns(self, name: str) -> Any:
+        if not hasattr(self, "subject"):
+            self.subject = Subject(self)
+        return super()._columns(name)
+
+    def _shown_page(self) -> SubjectPage:
+        return cast(SubjectPage, self.current)
+
+    def strip_text(self, page: str) -> str:
+        return str(read_json("forward", "strip.json")[page])
+
+    @property
+    def next(self) -> NextPage:
+        """The Next token page."""
+        return cast("NextPage", self.page("next"))
+
+    def show_scene(self, name: str = "capital") -> None:
+        scene = read_json("scenes", "forward", f"{name}.json")
+        self.subject.show_text(scene["text"], scene["template"])
+        self.next.show_scene(scene)
+
+    def handoff(self) -> Handoff:
+        return Handoff(text=self.subject.text)
+
+    def receive(self, handoff: Handoff) -> None:
+        text = handoff.text if handoff.text is not None else handoff.prompt
+        if text is not None:
+            self.next.prediction.close_question()
+            self.subject.show_text(text)
+
+    def save_state(self) -> dict[str, Any]:
+        return super().save_state() | {"subject": self.subject.save_state()}
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        super().restore_state(state)
+        subject = state.get("subject")
+        self.subject.restore_state(subject if isinstance(subject, dict) else {})
+
+    def poses(self) -> list[tuple[str, Callable[[], object], Callable[[], bool]]]:
+        def quiet() -> bool:
+            running = [j for j in self.context.runner.jobs if j.slot.lab == self.name and not j.paused]
+            return not running and bool(self.subject.ids)
+
+        def filtered() -> None:
+            self.next.prediction.answer(0)
+            self.next.set_settings({"temperature": 1.5, "top_k": 12, "top_p": 0.9})
+
+        def written() -> None:
+            self.next.set_settings({"temperature": 0.8, "top_k": 40, "top_p": 1.0, "min_p": 0.05})
+            for _ in range(3):
+                self.next.step()
+
+        return [
+            ("question", self.show_scene, lambda: quiet() and self.next.looked is not None),
+            ("next", filtered, quiet),
+            ("written", written, quiet),
+        ]
