@@ -17,6 +17,7 @@ from labapp.pages import PagedLab
 from labapp.scenes import read_json
 
 if TYPE_CHECKING:
+    from labapp.labs.forward.lens import LensPage
     from labapp.labs.forward.next import NextPage
 
 
@@ -26,7 +27,7 @@ class ForwardLab(PagedLab):
     name = "forward"
     title = "Forward pass"
     promise = "Follow a text through the model to the next token."
-    pages = (("next", "Next token", "NextPage"),)
+    pages = (("next", "Next token", "NextPage"), ("lens", "Lens", "LensPage"))
 
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
         self.subject: Subject
@@ -48,6 +49,11 @@ class ForwardLab(PagedLab):
     def next(self) -> NextPage:
         """The Next token page."""
         return cast("NextPage", self.page("next"))
+
+    @property
+    def lens(self) -> LensPage:
+        """The Lens page."""
+        return cast("LensPage", self.page("lens"))
 
     def show_scene(self, name: str = "capital") -> None:
         scene = read_json("scenes", "forward", f"{name}.json")
@@ -89,4 +95,5 @@ class ForwardLab(PagedLab):
             ("question", self.show_scene, lambda: quiet() and self.next.looked is not None),
             ("next", filtered, quiet),
             ("written", written, quiet),
+            ("lens", lambda: self.frame.show_page("lens"), lambda: quiet() and self.lens.grid.complete),
         ]

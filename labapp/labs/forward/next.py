@@ -21,7 +21,7 @@ from core.stages import Finished, once
 from labapp.labs.forward.distribution import Distribution, Row
 from labapp.labs.forward.subject import SubjectPage
 from labapp.runner import Failed, Job, Outcome, Slot
-from labapp.widgets.parts import button, card, controls, label
+from labapp.widgets.parts import WholeLabel, button, card, controls, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.slider_field import SliderField
 from labapp.widgets.table import Column, Table
@@ -130,8 +130,12 @@ class NextPage(SubjectPage):
         self.compare.toggled.connect(self._compare_toggled)
         self.b_says = label("", "small", wrap=True)
         self.b_says.hide()
-        order = label(tr("Order: penalty, temperature, top-k, top-p, min-p, draw"), "small", wrap=True)
-        self.controls = controls(self.top, *self.fields.values(), order, self.compare, self.b_says)
+        sliders = QVBoxLayout()
+        sliders.setSpacing(0)
+        for made in self.fields.values():
+            sliders.addWidget(made)
+        order = WholeLabel(tr("Order: penalty, T, top-k, top-p, min-p"), "small")
+        self.controls = controls(self.top, sliders, order, self.compare, self.b_says)
 
     def _build_picture(self) -> None:
         self.prediction = Prediction()
