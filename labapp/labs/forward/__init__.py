@@ -19,6 +19,7 @@ from labapp.scenes import read_json
 if TYPE_CHECKING:
     from labapp.labs.forward.lens import LensPage
     from labapp.labs.forward.next import NextPage
+    from labapp.labs.forward.prompts import PromptsPage
 
 
 class ForwardLab(PagedLab):
@@ -27,7 +28,11 @@ class ForwardLab(PagedLab):
     name = "forward"
     title = "Forward pass"
     promise = "Follow a text through the model to the next token."
-    pages = (("next", "Next token", "NextPage"), ("lens", "Lens", "LensPage"))
+    pages = (
+        ("next", "Next token", "NextPage"),
+        ("lens", "Lens", "LensPage"),
+        ("prompts", "Prompts", "PromptsPage"),
+    )
 
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
         self.subject: Subject
@@ -54,6 +59,11 @@ class ForwardLab(PagedLab):
     def lens(self) -> LensPage:
         """The Lens page."""
         return cast("LensPage", self.page("lens"))
+
+    @property
+    def prompts(self) -> PromptsPage:
+        """The Prompts page."""
+        return cast("PromptsPage", self.page("prompts"))
 
     def show_scene(self, name: str = "capital") -> None:
         scene = read_json("scenes", "forward", f"{name}.json")
@@ -91,9 +101,14 @@ class ForwardLab(PagedLab):
             for _ in range(3):
                 self.next.step()
 
+        def answered() -> bool:
+            return len(self.prompts.answers) == 4
+
         return [
             ("question", self.show_scene, lambda: quiet() and self.next.looked is not None),
             ("next", filtered, quiet),
             ("written", written, quiet),
             ("lens", lambda: self.frame.show_page("lens"), lambda: quiet() and self.lens.grid.complete),
+            ("prompts", lambda: self.frame.show_page("prompts"), lambda: quiet() and answered()),
+            ("letters", lambda: self.prompts.choose_set(1), lambda: quiet() and answered()),
         ]

@@ -5,6 +5,7 @@ Stage: `core.interpret.lens.logit_lens` over a text that was read with `core.int
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -139,12 +140,12 @@ class LensPage(SubjectPage):
         final = self.grid.name_of((layers[0], position))
         shares = [self.of_final[n][position] for n in layers]
         sure = next((n for n in reversed(layers) if self.of_final[n][position] >= SURE), None)
-        where = tr("never above one half") if sure is None else tr("one half from layer {n} on", n=sure)
+        where = tr("never above one half") if sure is None else _of_layer(sure)
         self.way_title.setText(tr("Probability of “{token}”: {where}", token=final, where=where))
-        step = max(1, len(layers) // 16)
+        step = max(1, math.ceil(len(layers) / 16))
         self.way.set_bars(
             [
-                Bar(str(n), share, f"{100 * share:.0f} %", strong=n == layer)
+                Bar(tr("emb") if n == 0 else str(n - 1), share, f"{100 * share:.0f} %", strong=n == layer)
                 for n, share in zip(layers, shares, strict=True)
                 if (layers[0] - n) % step == 0 or n == layer
             ]
@@ -162,6 +163,11 @@ class LensPage(SubjectPage):
 
     def pictures(self) -> dict[str, QWidget]:
         return {tr("Logit lens"): self.grid.viewport(), tr("Way of the answer"): self.way}
+
+
+def _of_layer(layer: int) -> str:
+    """From where on the answer is known."""
+    return tr("one half from the start") if layer == 0 else tr("one half from block {n} on", n=layer - 1)
 
 
 def _cell(inside: Inside, layer: int, position: int) -> Iterator[Finished[list[tuple[int, float]]]]:

@@ -41,12 +41,13 @@ TAIL = 40  # characters of the text in the heading
 TEMPERATURES = [n / 20 for n in range(41)] + [2.5, 3.0, 4.0, 5.0]
 KEPT = [0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 75, 100, 200, 500, 1000]
 STEPS: dict[str, tuple[Sequence[float], tuple[float, str] | None]] = {
+    "repetition_penalty": ([1 + n / 20 for n in range(21)], (1.0, "off")),
     "temperature": (TEMPERATURES, None),
     "top_k": (KEPT, (0, "all")),
     "top_p": ([n / 100 for n in range(5, 101)], (1.0, "all")),
     "min_p": ([n / 100 for n in range(51)], (0.0, "off")),
-    "repetition_penalty": ([1 + n / 20 for n in range(21)], (1.0, "off")),
 }
+"""The values of the sliders, in the order in which they are applied, and what is said for one of them."""
 
 
 @dataclass(frozen=True)
@@ -116,13 +117,12 @@ class NextPage(SubjectPage):
         from core.model.generation import GenerationSettings
 
         self.fields: dict[str, SliderField] = {}
-        for info in describe(GenerationSettings):
-            if info.name in STEPS:
-                steps, off = STEPS[info.name]
-                self.fields[info.name] = made = SliderField(
-                    info, steps, None if off is None else (off[0], tr(off[1]))
-                )
-                made.changed.connect(self._settings_changed)
+        known = {info.name: info for info in describe(GenerationSettings)}
+        for name, (steps, off) in STEPS.items():
+            self.fields[name] = made = SliderField(
+                known[name], steps, None if off is None else (off[0], tr(off[1]))
+            )
+            made.changed.connect(self._settings_changed)
         self.compare = QCheckBox(tr("Compare with B"))
         self.compare.setToolTip(
             tr("Keep the settings as they are now as B, then change them: both are shown")
@@ -134,7 +134,7 @@ class NextPage(SubjectPage):
         sliders.setSpacing(0)
         for made in self.fields.values():
             sliders.addWidget(made)
-        order = WholeLabel(tr("Order: penalty, T, top-k, top-p, min-p"), "small")
+        order = WholeLabel(tr("Applied from the top, then drawn"), "small")
         self.controls = controls(self.top, sliders, order, self.compare, self.b_says)
 
     def _build_picture(self) -> None:
