@@ -14,6 +14,7 @@ from labapp.scenes import read_json
 
 if TYPE_CHECKING:
     from labapp.labs.attention.heads import HeadsPage
+    from labapp.labs.attention.play import PlayPage
     from labapp.labs.attention.root_d import RootDPage
 
 
@@ -25,6 +26,7 @@ class AttentionLab(PagedLab):
     promise = "See which earlier tokens each head looks at, and what changes without it."
     pages = (
         ("heads", "Heads", "HeadsPage"),
+        ("play", "Play", "PlayPage"),
         ("root_d", "Why √d", "RootDPage"),
     )
 
@@ -35,6 +37,11 @@ class AttentionLab(PagedLab):
     def heads(self) -> HeadsPage:
         """The Heads page."""
         return cast("HeadsPage", self.page("heads"))
+
+    @property
+    def play(self) -> PlayPage:
+        """The Play page."""
+        return cast("PlayPage", self.page("play"))
 
     @property
     def root_d(self) -> RootDPage:
@@ -75,6 +82,10 @@ class AttentionLab(PagedLab):
             self.heads.arcs.setChecked(False)
             self.receive(Handoff(text=LONG))
 
+        def play(name: str) -> None:
+            self.frame.show_page("play")
+            self.play.open_example(name)
+
         def root_d() -> None:
             self.frame.show_page("root_d")
 
@@ -91,6 +102,8 @@ class AttentionLab(PagedLab):
             ("cause", off, lambda: quiet() and self.heads.cause.result is not None),
             ("arcs", arcs, quiet),
             ("long", lost, quiet),
+            ("play", lambda: play("pronoun"), quiet),
+            ("play-dictionary", lambda: play("dictionary"), quiet),
             ("root-d-question", root_d, measured),
             ("root-d", root_d_answered, measured),
         ]
