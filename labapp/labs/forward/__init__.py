@@ -17,8 +17,10 @@ from labapp.pages import PagedLab
 from labapp.scenes import read_json
 
 if TYPE_CHECKING:
+    from labapp.labs.forward.chat import ChatPage
     from labapp.labs.forward.lens import LensPage
     from labapp.labs.forward.next import NextPage
+    from labapp.labs.forward.perplexity import PerplexityPage
     from labapp.labs.forward.prompts import PromptsPage
 
 
@@ -32,6 +34,8 @@ class ForwardLab(PagedLab):
         ("next", "Next token", "NextPage"),
         ("lens", "Lens", "LensPage"),
         ("prompts", "Prompts", "PromptsPage"),
+        ("perplexity", "Perplexity", "PerplexityPage"),
+        ("chat", "Chat", "ChatPage"),
     )
 
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
@@ -64,6 +68,16 @@ class ForwardLab(PagedLab):
     def prompts(self) -> PromptsPage:
         """The Prompts page."""
         return cast("PromptsPage", self.page("prompts"))
+
+    @property
+    def perplexity(self) -> PerplexityPage:
+        """The Perplexity page."""
+        return cast("PerplexityPage", self.page("perplexity"))
+
+    @property
+    def chat(self) -> ChatPage:
+        """The Chat page."""
+        return cast("ChatPage", self.page("chat"))
 
     def show_scene(self, name: str = "capital") -> None:
         scene = read_json("scenes", "forward", f"{name}.json")
@@ -104,11 +118,26 @@ class ForwardLab(PagedLab):
         def answered() -> bool:
             return len(self.prompts.answers) == 4
 
+        def score() -> None:
+            self.frame.show_page("perplexity")
+            self.subject.show_text(read_json("forward", "texts.json")["texts"][0]["text"])
+
+        def chat() -> None:
+            self.frame.show_page("chat")
+            self.chat.line.setText("What is the capital of France?")
+            self.chat.ask()
+
         return [
             ("question", self.show_scene, lambda: quiet() and self.next.looked is not None),
             ("next", filtered, quiet),
             ("written", written, quiet),
             ("lens", lambda: self.frame.show_page("lens"), lambda: quiet() and self.lens.grid.complete),
             ("prompts", lambda: self.frame.show_page("prompts"), lambda: quiet() and answered()),
+            ("perplexity", score, lambda: quiet() and bool(self.perplexity.scored)),
+            (
+                "chat",
+                chat,
+                lambda: not self.chat.answering and bool(self.chat.turns) and bool(self.chat.turns[0].words),
+            ),
             ("letters", lambda: self.prompts.choose_set(1), lambda: quiet() and answered()),
         ]

@@ -275,7 +275,7 @@ class NextPage(SubjectPage):
         if looked is None or self._writing or self.prediction.asking:
             return
         self._end_run()
-        self.taken.append(_taken(id_, looked.logits, by_hand=True))
+        self.taken.append(taken_of(id_, looked.logits, by_hand=True))
         self._after_taking()
 
     def undo(self) -> None:
@@ -361,7 +361,7 @@ class NextPage(SubjectPage):
         wrote = [event for event in events if isinstance(event, Wrote)]
         if not wrote or self._job is None:
             return
-        self.taken += [_taken(event.id, event.logits, by_hand=False) for event in wrote]
+        self.taken += [taken_of(event.id, event.logits, by_hand=False) for event in wrote]
         self._show_text()
         if self._writing:
             self._show_drawn(wrote[-1])
@@ -522,7 +522,8 @@ class NextPage(SubjectPage):
             self.set_settings({k: v for k, v in settings.items() if isinstance(v, int | float)})
 
 
-def _taken(id_: int, logits: Any, by_hand: bool) -> Taken:
+def taken_of(id_: int, logits: Any, by_hand: bool) -> Taken:
+    """A token with what could have stood in its place."""
     probabilities = logits.softmax(-1)
     best = probabilities.topk(min(ALTERNATIVES, len(probabilities)))
     instead = tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True))

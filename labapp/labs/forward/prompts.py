@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -30,6 +30,7 @@ from core.stages import Finished, Progress
 from labapp.labs.forward.subject import TYPING, SubjectPage
 from labapp.runner import Failed, Outcome, Slot
 from labapp.scenes import read_json
+from labapp.theme import theme_of
 from labapp.widgets.bars import Bar, Bars
 from labapp.widgets.parts import controls, field, label
 from labapp.widgets.table import Column, Table
@@ -134,6 +135,8 @@ class Panel(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("card")
+        self.text = ""
+        self.marked = False
         self.title = label("", "heading")
         self.chips = TokenChips()
         self.chips.setMinimumHeight(40)
@@ -153,18 +156,24 @@ class Panel(QFrame):
 
     def show_case(self, case: Case) -> None:
         """Begin with a prompt whose answer is not there yet."""
+        self.text = case.text
         self.title.setText(tr(case.title) + (tr(" · chat template") if case.template else ""))
         self.chips.set_tokens(b"", np.zeros(0, int), np.zeros(0, int), np.zeros(1, int))
         self.bars.set_bars([])
         self.answer.setText("")
 
     def show_answer(self, answered: Answered) -> None:
-        """Show what the model makes of it."""
+        """Show what the model makes of it; of the tokens those of the text itself, without the template's."""
         lengths = [len(token) for token in answered.tokens]
-        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        ids = np.array(answered.ids, dtype=np.int64)
-        self.chips.set_tokens(b"".join(answered.tokens), starts[:-1], ids, starts)
-        self.chips.show_byte(max(0, int(starts[-1]) - 1))
+        ends = np.cumsum(lengths)
+        text = self.text.encode()
+        begin = b"".join(answered.tokens).rfind(text)
+        own = [
+            n for n, end in enumerate(ends.tolist()) if end > begin and end - lengths[n] < begin + len(text)
+        ]
+        starts = np.concatenate([[0], np.cumsum([lengths[n] for n in own])]).astype(np.int64)
+        ids = np.array([answered.ids[n] for n in own], dtype=np.int64)
+        self.chips.set_tokens(b"".join(answered.tokens[n] for n in own), starts[:-1], ids, starts)
         self.bars.set_bars(
             [
                 Bar(visible(token), share, f"{100 * share:.1f} %", strong=n == 0)
@@ -175,6 +184,19 @@ class Panel(QFrame):
             shown = answered.answer.strip().replace("\n", " ⏎ ")
             self.answer.setText(f"→ {shown}" if shown else tr("→ nothing: it ends at once"))
         self.answer.setToolTip(answered.answer)
+
+    def mark(self, on: bool) -> None:
+        """Show whether it is the chosen one."""
+        self.marked = on
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self.marked:
+            with QPainter(self) as painter:
+                painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+                painter.setPen(QPen(QColor(theme_of(self).accent), 2))
+                painter.drawRoundedRect(self.rect().adjusted(1, 1, -1, -1), 6, 6)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         super().mousePressEvent(event)
@@ -271,6 +293,8 @@ class PromptsPage(SubjectPage):
     def choose(self, place: int) -> None:
         """Show one panel's prompt and numbers."""
         self.place = place
+        for n, panel in enumerate(self.panels):
+            panel.mark(n == place)
         case = self.cases[place]
         for widget in (self.editor, self.template):
             widget.blockSignals(True)
