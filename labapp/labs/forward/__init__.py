@@ -18,6 +18,7 @@ from labapp.scenes import read_json
 
 if TYPE_CHECKING:
     from labapp.labs.forward.chat import ChatPage
+    from labapp.labs.forward.flow import FlowPage
     from labapp.labs.forward.lens import LensPage
     from labapp.labs.forward.next import NextPage
     from labapp.labs.forward.perplexity import PerplexityPage
@@ -31,6 +32,7 @@ class ForwardLab(PagedLab):
     title = "Forward pass"
     promise = "Follow a text through the model to the next token."
     pages = (
+        ("flow", "The pass", "FlowPage"),
         ("next", "Next token", "NextPage"),
         ("lens", "Lens", "LensPage"),
         ("prompts", "Prompts", "PromptsPage"),
@@ -53,6 +55,11 @@ class ForwardLab(PagedLab):
 
     def strip_text(self, page: str) -> str:
         return str(read_json("forward", "strip.json")[page])
+
+    @property
+    def flow(self) -> FlowPage:
+        """The page of the whole pass."""
+        return cast("FlowPage", self.page("flow"))
 
     @property
     def next(self) -> NextPage:
@@ -127,17 +134,40 @@ class ForwardLab(PagedLab):
             self.chat.line.setText("What is the capital of France?")
             self.chat.ask()
 
+        def page(name: str) -> Callable[[], object]:
+            return lambda: self.frame.show_page(name)
+
+        def letters() -> None:
+            self.frame.show_page("prompts")
+            self.prompts.choose_set(1)
+
+        def ladder() -> None:
+            self.flow.show_view(1)
+
+        def parameters() -> None:
+            self.flow.show_view(2)
+
+        def turned() -> None:
+            self.flow.show_view(0)
+            self.flow.choose("blocks.0.attn.rot_q")
+
+        def said() -> bool:
+            return not self.chat.answering and bool(self.chat.turns) and bool(self.chat.turns[0].words)
+
+        def read() -> bool:
+            return quiet() and self.flow.values is not None
+
         return [
-            ("question", self.show_scene, lambda: quiet() and self.next.looked is not None),
+            ("pass", self.show_scene, read),
+            ("turned", turned, read),
+            ("ladder", ladder, read),
+            ("parameters", parameters, read),
+            ("question", page("next"), lambda: quiet() and self.next.looked is not None),
             ("next", filtered, quiet),
             ("written", written, quiet),
-            ("lens", lambda: self.frame.show_page("lens"), lambda: quiet() and self.lens.grid.complete),
-            ("prompts", lambda: self.frame.show_page("prompts"), lambda: quiet() and answered()),
+            ("lens", page("lens"), lambda: quiet() and self.lens.grid.complete),
+            ("prompts", page("prompts"), lambda: quiet() and answered()),
+            ("letters", letters, lambda: quiet() and answered()),
             ("perplexity", score, lambda: quiet() and bool(self.perplexity.scored)),
-            (
-                "chat",
-                chat,
-                lambda: not self.chat.answering and bool(self.chat.turns) and bool(self.chat.turns[0].words),
-            ),
-            ("letters", lambda: self.prompts.choose_set(1), lambda: quiet() and answered()),
+            ("chat", chat, said),
         ]
