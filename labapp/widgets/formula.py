@@ -14,7 +14,7 @@ from PySide6.QtGui import QColor, QFontInfo, QKeyEvent, QMouseEvent, QPainter, Q
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from labapp.theme import theme_of
+from labapp.theme import mix, theme_of
 from labapp.widgets.prose import plain_tooltip
 
 SIZE = 1.5  # of the formula's type, in that of the text
@@ -30,11 +30,13 @@ class Term:
         latex: How it is set.
         name: By which it is chosen; "" is only painted.
         says: What it is, in words: its tooltip, and what a screen reader says.
+        faded: Whether it stands back, because it does not count now.
     """
 
     latex: str
     name: str = ""
     says: str = ""
+    faded: bool = False
 
 
 class Formula(QWidget):
@@ -81,9 +83,12 @@ class Formula(QWidget):
 
     def _set(self, scale: float = 1.0) -> list[_Set]:
         """All terms as they are set at the widget's type size."""
-        color = theme_of(self).text
+        theme = theme_of(self)
+        faded = mix(QColor(theme.secondary), QColor(theme.panel), 0.5).name()
         size = QFontInfo(self.font()).pixelSize() * self._size * scale
-        return [_typeset(term.latex, round(size, 1), color) for term in self.terms]
+        return [
+            _typeset(term.latex, round(size, 1), faded if term.faded else theme.text) for term in self.terms
+        ]
 
     def _extent(self, scale: float = 1.0) -> tuple[float, float, float]:
         """Width, height above the baseline, and below it."""

@@ -6,6 +6,7 @@ What to notice: a pattern shows where a head looks, not what it is for; that is 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from labapp.handoff import Handoff
@@ -13,6 +14,7 @@ from labapp.pages import PagedLab
 from labapp.scenes import read_json
 
 if TYPE_CHECKING:
+    from labapp.labs.attention.formula import FormulaPage
     from labapp.labs.attention.heads import HeadsPage
     from labapp.labs.attention.play import PlayPage
     from labapp.labs.attention.root_d import RootDPage
@@ -26,6 +28,7 @@ class AttentionLab(PagedLab):
     promise = "See which earlier tokens each head looks at, and what changes without it."
     pages = (
         ("heads", "Heads", "HeadsPage"),
+        ("formula", "Formula", "FormulaPage"),
         ("play", "Play", "PlayPage"),
         ("root_d", "Why √d", "RootDPage"),
     )
@@ -37,6 +40,11 @@ class AttentionLab(PagedLab):
     def heads(self) -> HeadsPage:
         """The Heads page."""
         return cast("HeadsPage", self.page("heads"))
+
+    @property
+    def formula(self) -> FormulaPage:
+        """The Formula page."""
+        return cast("FormulaPage", self.page("formula"))
 
     @property
     def play(self) -> PlayPage:
@@ -86,6 +94,17 @@ class AttentionLab(PagedLab):
             self.frame.show_page("play")
             self.play.open_example(name)
 
+        def formula(step: str, softmax: bool = True) -> None:
+            self.receive(Handoff(text=CAT, layer=13, head=8))
+            self.frame.show_page("formula")
+            self.heads.choose_pair(7, 1)
+            self.formula.choose_step(step)
+            if self.formula.switches["softmax"].isChecked() != softmax:
+                self.formula.switches["softmax"].click()
+
+        def walked() -> bool:
+            return quiet() and self.formula.worked is not None
+
         def root_d() -> None:
             self.frame.show_page("root_d")
 
@@ -102,6 +121,11 @@ class AttentionLab(PagedLab):
             ("cause", off, lambda: quiet() and self.heads.cause.result is not None),
             ("arcs", arcs, quiet),
             ("long", lost, quiet),
+            *(
+                (f"formula-{step}", partial(formula, step), walked)
+                for step in ("project", "product", "scaling", "mask", "softmax", "values", "concat")
+            ),
+            ("formula-left-out", lambda: formula("softmax", softmax=False), walked),
             ("play", lambda: play("pronoun"), quiet),
             ("play-dictionary", lambda: play("dictionary"), quiet),
             ("root-d-question", root_d, measured),
@@ -109,5 +133,6 @@ class AttentionLab(PagedLab):
         ]
 
 
+CAT = "The cat sat on the mat because it was tired."
 LONG = " ".join(f"The cat sat on mat number {n} because it was tired." for n in range(1, 40))
 """A text of some hundred tokens, for the picture of a long one."""

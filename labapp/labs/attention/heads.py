@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -71,6 +71,8 @@ class Room(QWidget):
 
 class HeadsPage(LabPage):
     """Text and search on the left; the grid and one pattern in the middle; one pair on the right."""
+
+    looked_at = Signal()  # another text, head or pair is in view
 
     def __init__(self, lab: AttentionLab) -> None:
         super().__init__(lab)
@@ -351,6 +353,15 @@ class HeadsPage(LabPage):
         self.lab.ask("head", lambda: see_head(inside, layer, head), tr("Making the pattern"), self._show_head)
         if self._wanted_pair is not None:
             self._ask_pair(*self._wanted_pair)
+        self.looked_at.emit()
+
+    @property
+    def place(self) -> tuple[int, int, int, int] | None:
+        """Layer, head, the token that looks and the one looked at; None where nothing is read."""
+        if self.inside is None or self._wanted_pair is None:
+            return None
+        (layer, head), (row, column) = self._wanted_head, self._wanted_pair
+        return (layer, head, row, column) if row < self.inside.tokens else None
 
     def _show_head_title(self) -> None:
         layer, head = self.grid.chosen
@@ -389,6 +400,7 @@ class HeadsPage(LabPage):
             tr("Looking through the heads"),
             self._show_found,
         )
+        self.looked_at.emit()
 
     def _ask_pair(self, row: int, column: int) -> None:
         from core.interpret.reading import see_pair
