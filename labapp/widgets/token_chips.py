@@ -39,6 +39,10 @@ class TokenChips(TokenText):
         self._ids, self._starts = ids, starts
         self.set_text(data, words)
 
+    def show_end(self) -> None:
+        """Scroll to the last line."""
+        self.verticalScrollBar().setValue(self.verticalScrollBar().maximum())
+
     @property
     def with_ids(self) -> bool:
         """Whether the ids are shown, which they are unless there are too many tokens."""

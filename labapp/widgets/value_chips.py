@@ -12,7 +12,7 @@ from labapp.theme import Theme, mix
 from labapp.widgets.token_chips import TokenChips
 from labapp.widgets.token_text import Part, Token, TokenText
 
-STRONGEST = 0.75  # share of the ramp's color at most: text on it keeps its contrast
+STRONGEST = {"light": 0.75, "dark": 0.45}  # share of the ramp's color at most: text keeps its contrast
 
 
 class ValueChips(TokenChips):
@@ -58,7 +58,7 @@ class ValueChips(TokenChips):
         for part in parts:
             value = self._values[part.token.id] if part.token.id < len(self._values) else np.nan
             if np.isfinite(value):
-                share = STRONGEST * float(np.clip(value, 0.0, 1.0))
+                share = STRONGEST[theme.name] * float(np.clip(value, 0.0, 1.0))
                 painter.fillRect(part.rect.adjusted(0.5, 0, -0.5, 0), mix(weight, panel, share))
 
     def paintEvent(self, event: QPaintEvent) -> None:

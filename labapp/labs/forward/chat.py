@@ -119,6 +119,7 @@ class ChatPage(SubjectPage):
         self.turns: list[Turn] = []
         self._pieces: list[Piece] = []
         self._job: Job | None = None
+        self._model: LoadedModel | None = None
         self._began = 0.0
         self._chosen: tuple[int, int] | None = None
         self._build_controls()
@@ -202,10 +203,12 @@ class ChatPage(SubjectPage):
         return self._job is not None and not self._job.ended
 
     def take_subject(self) -> None:
-        self.stop()
+        loaded = self.subject.loaded
+        if loaded is self._model:
+            return  # the text is another one, which is not chat's
+        self._model = loaded
         self.clear()
         self.measured.setText("")
-        loaded = self.subject.loaded
         chats = loaded is not None and loaded.tokenizer is not None and bool(loaded.tokenizer.chat_template)
         self.line.setEnabled(chats or loaded is None)
         self.line.setPlaceholderText(
@@ -273,9 +276,10 @@ class ChatPage(SubjectPage):
             match event:
                 case Ready():
                     turn.prompt = event.prompt
-                    self._began = time.perf_counter()
                     self._show_path(event.fast)
                 case Wrote():
+                    if not turn.words:
+                        self._began = time.perf_counter()
                     turn.words.append(taken_of(event.id, event.logits, by_hand=False))
                 case _:
                     pass
@@ -290,8 +294,10 @@ class ChatPage(SubjectPage):
         eos = None if tokenizer is None else tokenizer.special_tokens.get(tokenizer.eos or "")
         if turn.words and turn.words[-1].id == eos:
             turn.words.pop()
-        seconds = time.perf_counter() - self._began
-        rate = tr("{n} tokens, {rate:.0f} per second", n=len(turn.words), rate=len(turn.words) / seconds)
+        seconds = max(1e-3, time.perf_counter() - self._began)
+        rate = tr("{n} tokens", n=len(turn.words))
+        if len(turn.words) > 1:
+            rate = tr("{n}, {rate:.0f} per second", n=rate, rate=(len(turn.words) - 1) / seconds)
         match outcome:
             case Failed(error=LabError() as error):
                 self.lab.frame.messages.show_problem(error)
@@ -340,8 +346,7 @@ class ChatPage(SubjectPage):
         self.view.set_values(
             [piece.data for piece in self._pieces], np.array([value for _, value in split]), self._describe
         )
-        if self._pieces:
-            self.view.show_byte(sum(len(piece.data) for piece in self._pieces) - 1)
+        self.view.show_end()
         self._show_buttons()
 
     def _show_buttons(self) -> None:

@@ -26,6 +26,7 @@ from labapp.words import tr
 KINDS = ("stream", "attention", "mlp", "edge")
 TALLEST = 30.0  # px of a row
 BETWEEN = 4.0  # px between two boxes
+HALVES = 17.0  # px for the names of a block's halves
 SPINE = 22.0  # px for the residual stream beside the boxes of a block
 
 
@@ -120,7 +121,7 @@ class FlowPicture(QWidget):
         return QRectF(0, top, self._left(), self.height() - top - row * (len(self._last) + 1) - BETWEEN)
 
     def _block_box(self, n: int) -> QRectF:
-        box = self._blocks_box()
+        box = self._blocks_box().adjusted(0, HALVES, 0, 0)
         height = box.height() / max(1, self.layers)
         return QRectF(box.left(), box.top() + n * height, box.width(), height - (1 if height > 4 else 0))
 
@@ -145,7 +146,7 @@ class FlowPicture(QWidget):
 
     def block_at(self, point: QPointF) -> int | None:
         """The number of the block under a point."""
-        box = self._blocks_box()
+        box = self._blocks_box().adjusted(0, HALVES, 0, 0)
         if not self.layers or not box.contains(point):
             return None
         return min(self.layers - 1, int((point.y() - box.top()) / box.height() * self.layers))
@@ -206,16 +207,18 @@ class FlowPicture(QWidget):
         painter.drawRect(chosen.adjusted(0, -1, 0, 1))
         painter.setFont(self._small())
         painter.setPen(QColor(theme.text))
-        if box.height() > 60:
-            for text, place in ((tr("attention"), 0), (tr("MLP"), 1)):
-                where = QRectF(place * box.width() / 2, box.top(), box.width() / 2, 18)
-                painter.drawText(where, Qt.AlignmentFlag.AlignCenter, text)
-        where = QRectF(0, chosen.center().y() - 9, box.width(), 18)
-        painter.drawText(
-            where,
-            Qt.AlignmentFlag.AlignCenter,
-            tr("block {n} of 0 to {last}", n=self.layer, last=self.layers - 1),
-        )
+        for text, place in ((tr("attention"), 0), (tr("MLP"), 1)):
+            where = QRectF(place * box.width() / 2, box.top(), box.width() / 2, HALVES)
+            painter.drawText(where, Qt.AlignmentFlag.AlignCenter, text)
+        says = tr("block {n} of 0 to {last}", n=self.layer, last=self.layers - 1)
+        wide = QFontMetricsF(self._small()).horizontalAdvance(says) + 16
+        middle = min(max(chosen.center().y(), box.top() + HALVES + 8), box.bottom() - 8)
+        where = QRectF(box.center().x() - wide / 2, middle - 8, wide, 16)
+        painter.setPen(QPen(QColor(theme.accent), 1))
+        painter.setBrush(QColor(theme.panel))
+        painter.drawRoundedRect(where, 8, 8)
+        painter.setPen(QColor(theme.text))
+        painter.drawText(where, Qt.AlignmentFlag.AlignCenter, says)
 
     def _paint_spine(self, painter: QPainter, theme: Theme) -> None:
         if not self._inner:
@@ -233,7 +236,7 @@ class FlowPicture(QWidget):
         painter.drawRoundedRect(box.adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
         font = self.font()
         font.setPixelSize(max(11, min(font.pixelSize(), int(box.height() - 3))))
-        mono = mono_font(self, 11.5 / (13 * 1.15))
+        mono = mono_font(self, (11.5 if box.height() > 16 else 11.0) / (13 * 1.15))
         room = box.adjusted(8, 0, -8, 0)
         shape = shape_of(part)
         metrics = QFontMetricsF(mono)

@@ -442,8 +442,7 @@ class NextPage(SubjectPage):
         values = np.full(len(tokens), np.nan)
         values[len(prompt) :] = [1 - each.probability for each in self.taken]
         self.text.set_values(tokens, values, self._describe)
-        if tokens:
-            self.text.show_byte(sum(map(len, tokens)) - 1)
+        self.text.show_end()
         self._show_buttons()
 
     def _describe(self, place: int) -> str:

@@ -122,7 +122,8 @@ class PerplexityPage(SubjectPage):
         column.setSpacing(8)
         for widget in (self.title, self.says):
             column.addWidget(widget)
-        column.addWidget(self.best, 1)
+        column.addWidget(self.best)
+        column.addStretch(1)
 
     # Scoring.
 
@@ -178,6 +179,7 @@ class PerplexityPage(SubjectPage):
         match outcome:
             case Done(finished=finished):
                 self._show_score(finished.result)
+                self._show_token(int(np.nanargmax(self.nats)))
             case Failed(error=LabError() as error):
                 self.lab.frame.messages.show_problem(error)
             case _:
@@ -196,7 +198,7 @@ class PerplexityPage(SubjectPage):
         windows = tr("1 window") if score.windows == 1 else tr("{n:,} windows", n=score.windows)
         self.below.setText(
             tr(
-                "{n:,} tokens scored in {windows} of up to {size:,}; the darker, the more surprising",
+                "{n:,} tokens scored in {windows} of up to {size:,}; stronger color: more surprising",
                 n=score.tokens, windows=windows, size=score.window,
             )
         )  # fmt: skip
@@ -265,6 +267,8 @@ class PerplexityPage(SubjectPage):
         self.title.setText(tr("After “…{text}”", text=visible(before).replace("␣", " ").lstrip()))
         self.says.setText(self._describe(place))
         ids, shares = self._best[place]
+        row = self.best.verticalHeader().defaultSectionSize()
+        self.best.setFixedHeight(self.best.horizontalHeader().sizeHint().height() + row * len(ids) + 4)
         self.best.set_rows(
             [
                 (visible(self.subject.token_bytes(i)), f"{100 * p:.1f} %")

@@ -174,6 +174,7 @@ class Panel(QFrame):
         starts = np.concatenate([[0], np.cumsum([lengths[n] for n in own])]).astype(np.int64)
         ids = np.array([answered.ids[n] for n in own], dtype=np.int64)
         self.chips.set_tokens(b"".join(answered.tokens[n] for n in own), starts[:-1], ids, starts)
+        self.chips.show_end()
         self.bars.set_bars(
             [
                 Bar(visible(token), share, f"{100 * share:.1f} %", strong=n == 0)
@@ -214,6 +215,7 @@ class PromptsPage(SubjectPage):
         self.cases: list[Case] = []
         self.answers: dict[int, Answered] = {}
         self.place = 0
+        self._model: LoadedModel | None = None
         self._typing = QTimer(self)
         self._typing.setSingleShot(True)
         self._typing.setInterval(TYPING)
@@ -322,6 +324,9 @@ class PromptsPage(SubjectPage):
 
     def take_subject(self) -> None:
         loaded = self.subject.loaded
+        if loaded is self._model:
+            return
+        self._model = loaded
         chats = loaded is not None and loaded.tokenizer is not None and bool(loaded.tokenizer.chat_template)
         self.template.setEnabled(chats)
         self.answers = {}
