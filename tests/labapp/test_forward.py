@@ -39,7 +39,7 @@ def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
 
 @pytest.fixture
 def wait(qtbot: QtBot, window: Window) -> Wait:
-    def wait(until: Callable[[], object], patience: int = PATIENCE) -> None:
+    def wait(until: Callable[[], object], patience: int = 3 * PATIENCE) -> None:
         qtbot.waitUntil(lambda: settled(window) and bool(until()), timeout=patience)
 
     return wait
@@ -341,7 +341,7 @@ def answered(lab: ForwardLab, wait: Wait, question: str) -> str:
     page = lab.chat
     page.line.setText(question)
     page.ask()
-    wait(lambda: not page.answering and page.turns[-1].words, 60_000)
+    wait(lambda: not page.answering and page.turns[-1].words)
     loaded = lab.subject.loaded
     assert loaded is not None
     return loaded.needed_tokenizer().decode_text([each.id for each in page.turns[-1].words])

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 BEST = 10  # next tokens that are kept
 BARS = 3  # of them that a panel shows
-ANSWER = 48  # tokens of the text that grows
+ANSWER = 32  # tokens of the text that grows
 PANELS = 4
 
 
