@@ -160,7 +160,8 @@ def generate_command(
 ) -> None:
     """Let a model go on with a text, or answer in chat."""
     from core.model.chat import chat_ids
-    from core.model.generation import GenerationSettings, Reader, Wrote, generate
+    from core.model.generation import Reader, Wrote, generate
+    from core.model.settings import GenerationSettings
 
     shelf = _make_shelf()
     loaded = _load_model(model, as_json, shelf)

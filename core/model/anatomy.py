@@ -12,10 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from core.formats.weights import StoredTensor
 from core.model.config import ModelConfig
-from core.model.source import ModelSource
+
+if TYPE_CHECKING:
+    from core.formats.weights import StoredTensor
+    from core.model.source import ModelSource
 
 FLOAT32 = 4  # bytes of a number on the exact path
 OUTSIDE = ("embed", "pos_embed", "ln_final.normalized", "logits", "probabilities")

@@ -15,35 +15,14 @@ from torch import Tensor
 from core.model.cache import KVCache
 from core.model.config import check_fits
 from core.model.edits import NONE, Edits
-from core.model.sampling import SamplingSettings, choose
+from core.model.sampling import choose
+from core.model.settings import GenerationSettings
 from core.model.transformer import Transformer
 from core.problems import LabError
-from core.settings import check, setting
+from core.settings import check
 from core.stages import Finished, Progress
 
 _AT_ONCE = 256  # tokens of a prompt that are read between two events
-
-
-@dataclass(frozen=True)
-class GenerationSettings(SamplingSettings):
-    """How a text goes on."""
-
-    max_tokens: int = setting(
-        128,
-        title="Most tokens",
-        help="The text ends here if the model does not end it before.",
-        unit="tokens",
-        more_means="longer texts, more time",
-        low=1,
-        high=1_000_000,
-    )
-    seed: int = setting(
-        0,
-        title="Seed",
-        help="The same seed, text and settings give the same tokens on the same machine.",
-        low=0,
-        high=2**31 - 1,
-    )
 
 
 @dataclass(frozen=True, eq=False)

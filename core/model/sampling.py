@@ -13,56 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.settings import setting
-
-
-@dataclass(frozen=True)
-class SamplingSettings:
-    """How the next token is chosen."""
-
-    temperature: float = setting(
-        1.0,
-        title="Temperature",
-        help="Logits are divided by it. At 0 the most probable token is always taken.",
-        more_means="rare tokens come more often; the ranking never changes",
-        low=0.0,
-        high=5.0,
-    )
-    top_k: int = setting(
-        0,
-        title="Top-k",
-        help="Only the k most probable tokens are kept. 0 keeps all.",
-        unit="tokens",
-        more_means="more tokens to choose from",
-        low=0,
-        high=1_000_000,
-    )
-    top_p: float = setting(
-        1.0,
-        title="Top-p",
-        help="The most probable tokens are kept until their probabilities add up to p. 1 keeps all.",
-        more_means="more tokens to choose from",
-        low=0.0,
-        high=1.0,
-    )
-    min_p: float = setting(
-        0.0,
-        title="Min-p",
-        help="Tokens are kept whose probability is at least this share of the largest one. 0 keeps all.",
-        more_means="fewer tokens to choose from",
-        low=0.0,
-        high=1.0,
-    )
-    repetition_penalty: float = setting(
-        1.0,
-        title="Repetition penalty",
-        help="Tokens that stand in the text already lose: a positive logit is divided by it, a negative one "
-        "multiplied. 1 changes nothing. (Keskar et al., https://arxiv.org/abs/1909.05858, section 4.1)",
-        more_means="fewer repetitions, until words are avoided that are needed",
-        low=1.0,
-        high=5.0,
-    )
-
+from core.model.settings import SamplingSettings
 
 FILTERS = ("top-k", "top-p", "min-p")
 """What may cut a token away, in this order."""

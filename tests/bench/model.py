@@ -16,8 +16,9 @@ import torch
 
 from core.model.fast import TEXT as MEASURED_ON
 from core.model.fast import Measured, choose_way, measure_kernels, pack_model
-from core.model.generation import GenerationSettings, Reader, generate
+from core.model.generation import Reader, generate
 from core.model.loading import load_model
+from core.model.settings import GenerationSettings
 from core.model.source import open_model
 from core.model.transformer import Transformer
 from core.stages import run_to_end

@@ -180,7 +180,8 @@ def test_tokens_are_taken_drawn_and_taken_back(qtbot: QtBot, lab: ForwardLab, wa
     wait(lambda: len(page.taken) == 2)
     loaded = lab.subject.loaded
     assert loaded is not None
-    from core.model.generation import GenerationSettings, Reader, generate
+    from core.model.generation import Reader, generate
+    from core.model.settings import GenerationSettings
 
     expected = run_to_end(
         generate(Reader(loaded.model), lab.subject.ids, GenerationSettings(temperature=0.0, max_tokens=2))

@@ -162,7 +162,8 @@ def test_patterns_of_smollm2(
 
 
 def test_greedy_text_of_smollm2(smollm2: Transformer, their_smollm2: Any) -> None:
-    from core.model.generation import GenerationSettings, Reader, generate
+    from core.model.generation import Reader, generate
+    from core.model.settings import GenerationSettings
 
     ids = list(load_known("smollm2").encode("Once upon a time there was a king who"))
     ours_ = run_to_end(

@@ -89,6 +89,7 @@ class ForwardLab(PagedLab):
     def show_scene(self, name: str = "capital") -> None:
         scene = read_json("scenes", "forward", f"{name}.json")
         self.subject.show_text(scene["text"], scene["template"])
+        self.flow.show_scene(scene["pass"])
         self.next.show_scene(scene)
 
     def handoff(self) -> Handoff:
@@ -98,6 +99,7 @@ class ForwardLab(PagedLab):
         text = handoff.text if handoff.text is not None else handoff.prompt
         if text is not None:
             self.next.prediction.close_question()
+            self.flow.prediction.close_question()
             self.subject.show_text(text)
 
     def save_state(self) -> dict[str, Any]:
@@ -148,6 +150,7 @@ class ForwardLab(PagedLab):
             self.flow.show_view(2)
 
         def turned() -> None:
+            self.flow.prediction.answer(1)
             self.flow.show_view(0)
             self.flow.choose("blocks.0.attn.rot_q")
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
+from core.model.settings import GenerationSettings
 from core.problems import LabError
 from core.settings import describe
 from core.stages import Finished
@@ -128,8 +129,6 @@ class ChatPage(SubjectPage):
         self._show()
 
     def _build_controls(self) -> None:
-        from core.model.generation import GenerationSettings
-
         self.path = QComboBox()
         for key, title in PATHS:
             self.path.addItem(tr(title), key)
@@ -226,8 +225,6 @@ class ChatPage(SubjectPage):
             self.line.clear()
 
     def _start(self, question: str) -> bool:
-        from core.model.generation import GenerationSettings
-
         loaded = self.subject.loaded
         if loaded is None:
             raise LabError(tr("The model is not loaded yet."), tr("Wait until it is, then ask again."))

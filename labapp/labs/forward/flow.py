@@ -36,7 +36,11 @@ if TYPE_CHECKING:
     from labapp.labs.forward import ForwardLab
 
 WALK_MS = 900  # between two steps of the walk
-VIEWS = (("picture", "Picture"), ("ladder", "Ladder of shapes"), ("parameters", "Add up the parameters"))
+VIEWS = (
+    ("Picture", "The pass as boxes"),
+    ("Ladder of shapes", "Every tensor of the pass in a table"),
+    ("Add up the parameters", "What the model is made of, beside what its file holds"),
+)
 
 
 class FlowPage(SubjectPage):
@@ -47,6 +51,8 @@ class FlowPage(SubjectPage):
         self.parts: list[Part] = []
         self.values: Values | None = None
         self.part = "embed"
+        self.total = 0  # FLOPs
+        self._scene: dict[str, Any] | None = None
         self._build_controls()
         self._build_picture()
         self._build_details()
@@ -63,8 +69,8 @@ class FlowPage(SubjectPage):
         self.token = QComboBox()
         self.token.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.token.activated.connect(lambda _: self._show_part())
-        self.back = button(tr("Back"), lambda: self.picture_view.walk(-1), tip=tr("One part back (Up)"))
-        self.on = button(tr("Next part"), lambda: self.picture_view.walk(1), tip=tr("One part on (Down)"))
+        self.back = button(tr("Back"), partial(self._go, -1), tip=tr("One part back (Up)"))
+        self.on = button(tr("Next part"), partial(self._go, 1), tip=tr("One part on (Down)"))
         self.play = button(tr("Walk"), self.walk, tip=tr("Go through the pass part by part"))
         self.play.setCheckable(True)
         row = QHBoxLayout()
@@ -85,6 +91,7 @@ class FlowPage(SubjectPage):
     def _build_picture(self) -> None:
         self.picture_view = FlowPicture(self.tip)
         self.picture_view.part_chosen.connect(self.choose)
+        self.picture_view.touched.connect(self._end_walk)
         self.picture_view.block_chosen.connect(self.block.setValue)
         self.ladder = Table(
             tr("All tensors of the pass"),
@@ -115,14 +122,16 @@ class FlowPage(SubjectPage):
         self._buttons = QButtonGroup(self)
         head = QHBoxLayout()
         head.setSpacing(6)
-        for n, (_, title) in enumerate(VIEWS):
-            made = button(tr(title), partial(self.show_view, n), role="sample")
+        for n, (title, tip) in enumerate(VIEWS):
+            made = button(tr(title), partial(self.show_view, n), tip=tr(tip), role="sample")
             made.setCheckable(True)
             made.setChecked(n == 0)
             self._buttons.addButton(made, n)
             head.addWidget(made)
         head.addStretch(1)
         self.prediction = Prediction()
+        self.prediction.answered.connect(self._answered)
+        self.prediction.closed.connect(self._show_costs)
         self.picture = QWidget()
         layout = QVBoxLayout(self.picture)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -212,6 +221,14 @@ class FlowPage(SubjectPage):
         self.part = name
         self._show_part()
 
+    def _end_walk(self) -> None:
+        self._walk.stop()
+        self.play.setChecked(False)
+
+    def _go(self, by: int) -> None:
+        self._end_walk()
+        self.picture_view.walk(by)
+
     def walk(self) -> None:
         """Begin or end the walk through the pass."""
         if self.play.isChecked():
@@ -219,12 +236,13 @@ class FlowPage(SubjectPage):
                 self.picture_view.choose("")
             self._walk.start()
         else:
-            self._walk.stop()
+            self._end_walk()
 
     def _step(self) -> None:
+        if not self.parts:
+            return  # the model is still being loaded
         if not self.picture_view.isVisible() or not self.picture_view.walk(1):
-            self._walk.stop()
-            self.play.setChecked(False)
+            self._end_walk()
 
     def show_view(self, n: int) -> None:
         """Show the picture, the ladder or the sum."""
@@ -333,16 +351,23 @@ class FlowPage(SubjectPage):
         self.dials.set_pairs(before, after, token * frequencies(loaded.source.config).double().numpy())
 
     def _show_sizes(self) -> None:
-        total = sum(part.flops for part in self.parts)
+        total = self.total = sum(part.flops for part in self.parts)
         self.ladder.rows.set_source(len(self.parts), lambda i: self._ladder_row(self.parts[i], total))
+        self._show_costs()
+
+    def _show_costs(self) -> None:
+        """How the cost is shared out; not while that is asked."""
+        if not self.parts or self.prediction.asking:
+            self.sums.setText("")
+            return
         attention = sum(p.flops for p in self.parts if ".attn" in p.name)
         mlp = sum(p.flops for p in self.parts if ".mlp" in p.name)
         head = next(p.flops for p in self.parts if p.name == "logits")
         self.sums.setText(
             tr(
                 "{total} FLOPs for {n:,} tokens: attention {a:.0f} %, MLPs {m:.0f} %, head {h:.0f} %.",
-                total=amount(total), n=len(self.subject.ids), a=100 * attention / total,
-                m=100 * mlp / total, h=100 * head / total,
+                total=amount(self.total), n=len(self.subject.ids), a=100 * attention / self.total,
+                m=100 * mlp / self.total, h=100 * head / self.total,
             )
         )  # fmt: skip
 
@@ -371,6 +396,22 @@ class FlowPage(SubjectPage):
         if made.tied:
             says += " " + tr("The head is the embedding table, counted once.")
         self.added.setText(says)
+
+    # The scene.
+
+    def show_scene(self, scene: dict[str, Any]) -> None:
+        """Ask where the work is done, and walk through the pass meanwhile."""
+        self._scene = scene
+        self.prediction.ask(tr(scene["question"]), [tr(each["answer"]) for each in scene["choices"]])
+        self._show_costs()
+        if not self.context.reduced_motion:
+            self.play.setChecked(True)
+            self._walk.start()
+
+    def _answered(self, index: int) -> None:
+        if self._scene is not None:
+            self.prediction.reveal(tr(self._scene["choices"][index]["says"]))
+        self._show_costs()
 
     def take_focus(self) -> None:
         self.picture_view.setFocus()

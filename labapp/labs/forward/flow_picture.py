@@ -54,6 +54,7 @@ class FlowPicture(QWidget):
 
     part_chosen = Signal(str)
     block_chosen = Signal(int)
+    touched = Signal()  # by mouse or key, before anything is chosen
 
     def __init__(self, tip: Callable[[Part], str]) -> None:
         super().__init__()
@@ -258,6 +259,7 @@ class FlowPicture(QWidget):
         return font
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
+        self.touched.emit()
         name, block = self.part_at(event.position()), self.block_at(event.position())
         if name:
             self.choose(name)
@@ -281,6 +283,7 @@ class FlowPicture(QWidget):
         step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}.get(key)
         turn = {Qt.Key.Key_Right: 1, Qt.Key.Key_Left: -1}.get(key)
         if step is not None and self.order:
+            self.touched.emit()
             self.walk(step)
         elif turn is not None and self.layers:
             self.block_chosen.emit(min(max(self.layer + turn, 0), self.layers - 1))

@@ -15,6 +15,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
+from core.model.settings import GenerationSettings, SamplingSettings
 from core.problems import LabError
 from core.settings import describe
 from core.stages import Finished, once
@@ -31,7 +32,7 @@ from labapp.words import tr
 
 if TYPE_CHECKING:
     from core.model.generation import Reader, Wrote
-    from core.model.sampling import Candidates, SamplingSettings
+    from core.model.sampling import Candidates
     from labapp.labs.forward import ForwardLab
 
 SHOWN = 60  # tokens in the table at most
@@ -114,8 +115,6 @@ class NextPage(SubjectPage):
     # Assembly.
 
     def _build_controls(self) -> None:
-        from core.model.generation import GenerationSettings
-
         self.fields: dict[str, SliderField] = {}
         known = {info.name: info for info in describe(GenerationSettings)}
         for name, (steps, off) in STEPS.items():
@@ -213,8 +212,6 @@ class NextPage(SubjectPage):
         self._settings_changed()
 
     def _settings(self, values: dict[str, Any] | None = None) -> Any:
-        from core.model.generation import GenerationSettings
-
         return GenerationSettings(**(values or self.values()), max_tokens=MOST)
 
     def _settings_changed(self) -> None:

@@ -97,7 +97,8 @@ def answer_prompts(loaded: LoadedModel, cases: dict[int, Case]) -> Iterator[Any]
 
 def _answer(loaded: LoadedModel, tokenizer: Any, cases: dict[int, Case]) -> Iterator[Any]:
     from core.model.chat import chat_ids
-    from core.model.generation import GenerationSettings, Reader, Written, generate
+    from core.model.generation import Reader, Written, generate
+    from core.model.settings import GenerationSettings
 
     stop = frozenset(tokenizer.special_tokens[name] for name in (tokenizer.eos,) if name)
     for place, case in cases.items():

@@ -7,8 +7,9 @@ import torch
 
 from core.model.config import ModelConfig
 from core.model.edits import Edits, Replaced
-from core.model.generation import GenerationSettings, Reader, Wrote, generate
+from core.model.generation import Reader, Wrote, generate
 from core.model.initial import new_model
+from core.model.settings import GenerationSettings
 from core.model.trace import Trace
 from core.model.transformer import Transformer
 from core.problems import LabError

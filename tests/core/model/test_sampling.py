@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core.model.sampling import SamplingSettings, choose
+from core.model.sampling import choose
+from core.model.settings import SamplingSettings
 
 SETTINGS = [
     SamplingSettings(),
