@@ -26,6 +26,7 @@ from core.tokenizer.tokenizer import Tokenizer
 
 TEMPLATE_AT_MOST = 1 << 16  # characters; the longest known has 30,000
 _LONGEST = 1 << 18  # characters of any text or items of any list on the way; output, too
+_ALTOGETHER = 1 << 26  # parts of all values together: how long that takes depends on the machine
 _PASSES = 50_000  # of loops, calls and operators together
 _SECONDS = 0.7
 _LARGEST = 1 << 20  # of a whole number that a template may compute or pass on
@@ -147,6 +148,7 @@ class _Budget:
     def __init__(self) -> None:
         self._passes = 0
         self._output = 0
+        self._handled = 0
         self._until = time.monotonic() + _SECONDS
 
     def spend(self) -> None:
@@ -159,7 +161,9 @@ class _Budget:
 
     def size(self, value: Any) -> Any:
         """The value, if it is not too large, lists within lists included."""
-        self._walk(value, 0)
+        self._handled += self._walk(value, 0)
+        if self._handled > _ALTOGETHER:
+            raise _Refused(f"handles texts and lists of more than {_ALTOGETHER:,} parts in all")
         return value
 
     def _walk(self, value: Any, before: int) -> int:
