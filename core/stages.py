@@ -7,7 +7,7 @@ pulling one event. Threads, slots and priorities are the window's business (`lab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -59,6 +59,25 @@ def run_to_end(stage: Iterator[Any]) -> Finished[Any]:
     if not isinstance(last, Finished):
         raise TypeError(f"The stage ended with {last!r}, not with Finished.")
     return last
+
+
+def pass_on(stage: Iterator[Any]) -> Generator[Any, None, Any]:
+    """Inside a stage: yield another one's events but the last, and return what it made.
+
+    Raises:
+        TypeError: The other stage ended without a `Finished`: a bug in it.
+
+    >>> def twice(stage):
+    ...     made = yield from pass_on(stage)
+    ...     yield Finished("Twice.", 2 * made)
+    >>> run_to_end(twice(iter([Finished("All counted.", 2)]))).result
+    4
+    """
+    for event in stage:
+        if isinstance(event, Finished):
+            return event.result
+        yield event
+    raise TypeError("The stage ended without a Finished.")
 
 
 def once(function: Callable[[], Result]) -> Iterator[Finished[Result]]:

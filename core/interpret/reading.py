@@ -106,13 +106,12 @@ def see_head(inside: Inside, layer: int, head: int) -> Iterator[Finished[HeadSee
 def see_pair(inside: Inside, layer: int, head: int, row: int, column: int) -> PairSeen:
     """What one token's look at another is made of; `row` looks at `column`."""
     vectors = inside.head(layer, head)
-    with torch.inference_mode():
-        product = float(vectors.turned_query[row] @ vectors.turned_key[column])
-    weights = inside.row(layer, head, row)
     root = math.sqrt(vectors.query.shape[-1])
-    return PairSeen(
-        product, root, product / root, row + 1, float(weights[column]), tuple(weights[: row + 1].tolist())
-    )
+    with torch.inference_mode():
+        products = vectors.turned_key @ vectors.turned_query[row]  # (T,)
+        weights = (products[: row + 1] / root).softmax(-1).tolist()  # what comes after it is masked
+    product, weight = float(products[column]), weights[column] if column <= row else 0.0
+    return PairSeen(product, root, product / root, row + 1, weight, tuple(weights))
 
 
 def look_between(inside: Inside, row: int, column: int) -> Iterator[Progress | Finished[Weights]]:

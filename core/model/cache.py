@@ -25,11 +25,6 @@ class KVCache:
         self._values: list[Tensor] = []
         self.length = 0
 
-    @staticmethod
-    def bytes_at(config: ModelConfig, tokens: int) -> int:
-        """Bytes that `tokens` tokens take, in float32."""
-        return 2 * 4 * config.layers * config.kv_heads * config.head_width * tokens
-
     def make_room(self, tokens: int) -> None:
         """Make room for so many more tokens."""
         needed = self.length + tokens

@@ -288,9 +288,8 @@ class _Environment(ImmutableSandboxedEnvironment):
             made = function(*args, **kwargs)
             return budget.size(list(self._loop(made)) if isinstance(made, Iterator) else made)
 
-        for name in ("jinja_pass_arg",):
-            if hasattr(function, name):
-                setattr(counted, name, getattr(function, name))
+        if hasattr(function, "jinja_pass_arg"):  # Jinja hands its environment to such a filter
+            counted.jinja_pass_arg = function.jinja_pass_arg  # type: ignore[attr-defined]
         return counted
 
     def _loop(self, values: Iterable[Any]) -> Iterator[Any]:

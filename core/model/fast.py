@@ -20,7 +20,7 @@ from core.model.cache import KVCache
 from core.model.kernels import KERNELS
 from core.model.transformer import Linear, Transformer
 from core.problems import LabError
-from core.stages import Finished, Progress
+from core.stages import Finished, Progress, pass_on
 
 CLOSE = 0.02  # nats: mean divergence at most, for the setting "close"
 USABLE = 0.2  # nats: what moves the answers further is never chosen
@@ -102,11 +102,7 @@ def _measure(model: Transformer, ids: tuple[int, ...]) -> Iterator[Progress | Fi
         divergences: list[float] = []
         try:
             if n:
-                for event in pack_model(model, blocks, head):
-                    if isinstance(event, Finished):
-                        made = event.result
-                    else:
-                        yield Progress(doing, n, total, "ways")
+                made = yield from pass_on(pack_model(model, blocks, head))
             for took, divergence in _write(made, ids, exact):
                 seconds.append(took)
                 divergences.append(divergence)

@@ -14,7 +14,7 @@ from core.model.loading import load_model
 from core.model.source import ModelSource, open_model
 from core.model.transformer import Transformer
 from core.problems import LabError
-from core.stages import Finished, Progress
+from core.stages import Finished, Progress, pass_on
 from core.tokenizer.gguf_vocabulary import gguf_tokenizer
 from core.tokenizer.reading import read_tokenizer
 from core.tokenizer.tokenizer import Tokenizer
@@ -137,11 +137,7 @@ class Shelf:
     ) -> Iterator[Progress | Finished[FastModel]]:
         measured = self._memory.recall(key)
         if not measured:
-            for event in measure_kernels(loaded.model, _ids_to_measure(loaded)):
-                if isinstance(event, Finished):
-                    measured = event.result
-                else:
-                    yield event
+            measured = yield from pass_on(measure_kernels(loaded.model, _ids_to_measure(loaded)))
             self._memory.keep(key, measured)
         way = choose_way(measured, setting)
         model = loaded.model
@@ -150,11 +146,7 @@ class Shelf:
         if same:
             model = same[0].model
         elif way.blocks != "exact":
-            for made in pack_model(loaded.model, way.blocks, way.head):
-                if isinstance(made, Finished):
-                    model = made.result
-                else:
-                    yield made
+            model = yield from pass_on(pack_model(loaded.model, way.blocks, way.head))
         fast = FastModel(model, way, measured[0])
         with self._lock:
             if key in self._models:
@@ -171,16 +163,8 @@ class Shelf:
 
     def _load(self, key: Path, name: str) -> Iterator[Progress | Finished[LoadedModel]]:
         source = open_model(key, name)
-        model: Transformer | None = None
-        for event in load_model(source):
-            if isinstance(event, Finished):
-                model = event.result
-            else:
-                yield event
-        tokenizer, reason = _tokenizer_of(source)
-        made = LoadedModel(source, model, tokenizer, reason) if model is not None else None
-        if made is None:
-            raise LabError(f"{source.name} was not loaded.", "Try again.")
+        model: Transformer = yield from pass_on(load_model(source))
+        made = LoadedModel(source, model, *_tokenizer_of(source))
         with self._lock:
             made = self._models.setdefault(key, made)  # another lab may have been as quick
             self._users[key] = self._users.get(key, 0) + 1

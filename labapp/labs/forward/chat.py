@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QVBoxLayout, QW
 from core.model.settings import GenerationSettings
 from core.problems import LabError
 from core.settings import describe
-from core.stages import Finished
+from core.stages import pass_on
 from labapp.handoff import Handoff
 from labapp.labs.forward.next import STEPS, Taken, taken_of
 from labapp.labs.forward.subject import SubjectPage
@@ -98,11 +98,7 @@ def _answer(
 
     fast = None
     if path != "exact":
-        for event in page.context.models.take_fast(loaded, path):
-            if isinstance(event, Finished):
-                fast = event.result
-            else:
-                yield event
+        fast = yield from pass_on(page.context.models.take_fast(loaded, path))
     ids = chat_ids(tokenizer, messages)
     yield Ready(fast, tuple(ids))
     stop = frozenset(tokenizer.special_tokens[name] for name in (tokenizer.eos,) if name)

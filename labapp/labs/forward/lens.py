@@ -13,7 +13,7 @@ import numpy as np
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from core.problems import LabError
-from core.stages import Finished
+from core.stages import Finished, pass_on
 from labapp.labs.forward.lens_grid import LensGrid
 from labapp.labs.forward.subject import SubjectPage
 from labapp.runner import Failed, Outcome, Slot
@@ -37,12 +37,7 @@ def read_lens(loaded: LoadedModel, ids: tuple[int, ...]) -> Iterator[Any]:
     from core.interpret.inside import look_inside
     from core.interpret.lens import logit_lens
 
-    inside: Any = None
-    for event in look_inside(loaded.model, ids):
-        if isinstance(event, Finished):
-            inside = event.result
-        else:
-            yield event
+    inside = yield from pass_on(look_inside(loaded.model, ids))
     yield inside
     yield from logit_lens(inside)
 
