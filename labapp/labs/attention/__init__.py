@@ -6,14 +6,16 @@ What to notice: a pattern shows where a head looks, not what it is for; that is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from labapp.handoff import Handoff
+from labapp.labs.attention.pins import Pins
 from labapp.pages import PagedLab
 from labapp.scenes import read_json
 
 if TYPE_CHECKING:
+    from labapp.labs.attention.ablation import AblationPage
     from labapp.labs.attention.formula import FormulaPage
     from labapp.labs.attention.heads import HeadsPage
     from labapp.labs.attention.play import PlayPage
@@ -29,9 +31,15 @@ class AttentionLab(PagedLab):
     pages = (
         ("heads", "Heads", "HeadsPage"),
         ("formula", "Formula", "FormulaPage"),
+        ("ablation", "Ablation", "AblationPage"),
         ("play", "Play", "PlayPage"),
         ("root_d", "Why √d", "RootDPage"),
     )
+
+    @cached_property
+    def pins(self) -> Pins:
+        """The pinned heads; pages share them."""
+        return Pins(self)
 
     def strip_text(self, page: str) -> str:
         return str(read_json("attention", "strip.json")[page])
@@ -45,6 +53,11 @@ class AttentionLab(PagedLab):
     def formula(self) -> FormulaPage:
         """The Formula page."""
         return cast("FormulaPage", self.page("formula"))
+
+    @property
+    def ablation(self) -> AblationPage:
+        """The Ablation page."""
+        return cast("AblationPage", self.page("ablation"))
 
     @property
     def play(self) -> PlayPage:
@@ -105,6 +118,16 @@ class AttentionLab(PagedLab):
         def walked() -> bool:
             return quiet() and self.formula.worked is not None
 
+        def ablation(answered: bool) -> None:
+            self.frame.show_page("ablation")
+            if answered:
+                self.ablation.prediction.answer(1)
+            else:
+                self.ablation.open_scene("capital")
+
+        def asked() -> bool:
+            return quiet() and len(self.ablation.results) == 2
+
         def root_d() -> None:
             self.frame.show_page("root_d")
 
@@ -126,6 +149,8 @@ class AttentionLab(PagedLab):
                 for step in ("project", "product", "scaling", "mask", "softmax", "values", "concat")
             ),
             ("formula-left-out", lambda: formula("softmax", softmax=False), walked),
+            ("ablation-question", lambda: ablation(False), quiet),
+            ("ablation", lambda: ablation(True), asked),
             ("play", lambda: play("pronoun"), quiet),
             ("play-dictionary", lambda: play("dictionary"), quiet),
             ("root-d-question", root_d, measured),

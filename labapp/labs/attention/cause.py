@@ -16,6 +16,7 @@ from labapp.widgets.token_text import visible
 from labapp.words import tr
 
 if TYPE_CHECKING:
+    from core.interpret.inside import Inside
     from core.model.shelf import LoadedModel
 
 SHOWN = 3  # tokens in the table
@@ -32,6 +33,9 @@ class Compared:
         band: The smallest and the largest change by random heads.
         sets: How many random sets there were.
         outside: Whether the change lies outside the band.
+        heads: Which heads were switched off.
+        token: The bytes of the token concerned.
+        randoms: The change by each random set, nats.
     """
 
     rows: tuple[tuple[str, float, float], ...]
@@ -39,29 +43,106 @@ class Compared:
     band: tuple[float, float]
     sets: int
     outside: bool
+    heads: tuple[Head, ...] = ()
+    token: bytes = b""
+    randoms: tuple[float, ...] = ()
 
 
-def compare(loaded: LoadedModel, ids: tuple[int, ...], heads: tuple[Head, ...], kind: str) -> Iterator[Any]:
-    """The stage: `core.interpret.ablation.ablate`, made ready for the table."""
+def compare(
+    loaded: LoadedModel,
+    ids: tuple[int, ...],
+    heads: tuple[Head, ...],
+    kind: str,
+    token: int | None = None,
+    shown: int = SHOWN,
+) -> Iterator[Any]:
+    """The stage: `core.interpret.ablation.ablate`, made ready for the table.
+
+    Args:
+        loaded: The model.
+        ids: The text.
+        heads: Switched off together.
+        kind: "zero" or "mean".
+        token: The token concerned; None takes the most probable one.
+        shown: Tokens in the table, on either side.
+    """
     from core.interpret.ablation import ablate
 
-    for event in ablate(loaded.model, ids, None, heads, kind=kind):
+    return _compared(loaded, ablate(loaded.model, ids, token, heads, kind=kind), heads, token, shown)
+
+
+def _compared(
+    loaded: LoadedModel, stage: Iterator[Any], heads: tuple[Head, ...], token: int | None, shown: int
+) -> Iterator[Any]:
+    for event in stage:
         if not isinstance(event, Finished):
             yield event
             continue
         effect, band = event.result.effect, event.result.band
         if band is None:
             raise LabError(tr("No head is switched off."), tr("Choose a head."))
-        best = effect.before.topk(SHOWN).indices.tolist()
+        about = int(effect.before.argmax()) if token is None else token
+        best = [about, *(i for i in effect.before.topk(shown).indices.tolist() if i != about)][:shown]
+        if shown > SHOWN:  # there is room for what it says instead
+            best += [i for i in effect.after.topk(SHOWN).indices.tolist() if i not in best]
         tokenizer = loaded.needed_tokenizer()
         rows = tuple(
             (visible(tokenizer.token_bytes(i)), float(effect.before[i].exp()), float(effect.after[i].exp()))
             for i in best
         )
-        change = effect.change_of(best[0])
-        yield Finished(
-            event.reason, Compared(rows, change, band.span, len(band.changes), band.outside(change))
-        )
+        change = effect.change_of(about)
+        compared = Compared(
+            rows, change, band.span, len(band.changes), band.outside(change), heads,
+            tokenizer.token_bytes(about), band.changes,
+        )  # fmt: skip
+        yield Finished(event.reason, compared)
+
+
+def compare_each(
+    loaded: LoadedModel, ids: tuple[int, ...], heads: tuple[Head, ...], kind: str, token: str
+) -> Iterator[Any]:
+    """Ask of every head alone whether it matters; yields progress and a `Compared` for each.
+
+    Args:
+        loaded: The model.
+        ids: The text.
+        heads: One after the other.
+        kind: "zero" or "mean".
+        token: The token concerned, with its space; "" takes the most probable one.
+
+    Raises:
+        LabError: Nothing is pinned, there is no such head, or the text of the token is not one token.
+    """
+    if not heads:
+        raise LabError(tr("No head is pinned."), tr("Pin the head in view, or take an example."))
+    about: int | None = None
+    if token:
+        found = loaded.needed_tokenizer().encode(token)
+        if len(found) != 1:
+            raise LabError(
+                tr("“{text}” is {n} tokens.", text=token, n=len(found)),
+                tr("Name one token; most words begin with a space."),
+            )
+        about = found[0]
+    stages = [compare(loaded, ids, (head,), kind, about, 5) for head in heads]
+    return _each(stages)
+
+
+def _each(stages: list[Iterator[Any]]) -> Iterator[Any]:
+    for stage in stages:
+        for event in stage:
+            yield event.result if isinstance(event, Finished) else event
+    yield Finished(tr("{n} heads were asked.", n=len(stages)), None)
+
+
+def say_next(loaded: LoadedModel, inside: Inside, shown: int) -> tuple[tuple[str, float], ...]:
+    """The most probable next tokens of a text that is read, each with its probability."""
+    found = inside.logits(slice(-1, None))[0].softmax(-1).topk(shown)
+    tokenizer = loaded.needed_tokenizer()
+    return tuple(
+        (visible(tokenizer.token_bytes(i)), p)
+        for i, p in zip(found.indices.tolist(), found.values.tolist(), strict=True)
+    )
 
 
 class CausePanel(QWidget):

@@ -37,6 +37,7 @@ class HeadGrid(QWidget):
         self._pair: npt.NDArray[np.float32] | None = None
         self._labels: dict[Head, str] = {}
         self._faded: set[Head] = set()
+        self._pins: tuple[Head, ...] = ()
         self.setAccessibleName(tr("All heads"))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
@@ -68,6 +69,11 @@ class HeadGrid(QWidget):
     def set_labels(self, labels: dict[Head, str], faded: set[Head]) -> None:
         """What heads are called, and which are not asked for."""
         self._labels, self._faded = labels, faded
+        self.update()
+
+    def set_pins(self, pins: tuple[Head, ...]) -> None:
+        """Mark pinned heads by a dot."""
+        self._pins = pins
         self.update()
 
     def choose(self, layer: int, head: int) -> None:
@@ -103,6 +109,7 @@ class HeadGrid(QWidget):
         name = tr("Layer {layer}, head {head}", layer=at[0], head=at[1])
         if self._pair is not None:
             name += tr(": {weight:.2f}", weight=float(self._pair[at]))
+        name = tr("{name}, pinned", name=name) if at in self._pins else name
         return f"{name} · {self._labels[at]}" if at in self._labels else name
 
     # Qt.
@@ -129,6 +136,12 @@ class HeadGrid(QWidget):
             for layer in range(self.layers):
                 for head in range(self.heads):
                     self._paint_cell(painter, layer, head, colors)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            for at in self._pins:
+                painter.setPen(QPen(QColor(theme.panel), 1))
+                painter.setBrush(QColor(theme.accent))
+                painter.drawEllipse(self._rect(*at).topRight(), 3.5, 3.5)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
             if self.layers:
                 painter.setPen(QPen(QColor(theme.accent), 2))
                 painter.setBrush(Qt.BrushStyle.NoBrush)

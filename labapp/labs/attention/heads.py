@@ -73,6 +73,7 @@ class HeadsPage(LabPage):
     """Text and search on the left; the grid and one pattern in the middle; one pair on the right."""
 
     looked_at = Signal()  # another text, head or pair is in view
+    labeled = Signal()  # heads have other names
 
     def __init__(self, lab: AttentionLab) -> None:
         super().__init__(lab)
@@ -160,8 +161,13 @@ class HeadsPage(LabPage):
         self.arcs = QCheckBox(tr("Arcs"))
         self.arcs.setToolTip(tr("Draw lines between two columns of tokens instead of the matrix"))
         self.arcs.toggled.connect(self.pattern.show_arcs)
+        self.pin = QCheckBox(tr("Pin"))
+        self.pin.setToolTip(tr("Keep this head: compare it with others, and ask whether it matters"))
+        self.pin.clicked.connect(lambda on: self.lab.pins.pin(self.grid.chosen, on))
+        self.lab.pins.changed.connect(self._show_pins)
         head = QHBoxLayout()
         head.addWidget(self.pattern_title, 1)
+        head.addWidget(self.pin)
         head.addWidget(self.arcs)
         self.row_title = label("", "heading")
         self.bars = Bars(tr("What the chosen token looks at"))
@@ -211,6 +217,7 @@ class HeadsPage(LabPage):
         self._probe, self._between = {}, None
         config = loaded.source.config
         self.grid.set_shape(config.layers, config.heads)
+        self.lab.pins.keep_within(config.layers, config.heads)
         self.grid_title.setText(
             tr("{layers} layers × {heads} heads", layers=config.layers, heads=config.heads)
         )
@@ -338,6 +345,7 @@ class HeadsPage(LabPage):
         shown = self.grid.layers * self.grid.heads - len(faded)
         self.only.setToolTip(tr("{n:,} heads are shown", n=shown))
         self._show_head_title()
+        self.labeled.emit()
 
     def choose_head(self, layer: int, head: int) -> None:
         """Show one head."""
@@ -363,7 +371,12 @@ class HeadsPage(LabPage):
         (layer, head), (row, column) = self._wanted_head, self._wanted_pair
         return (layer, head, row, column) if row < self.inside.tokens else None
 
+    def _show_pins(self) -> None:
+        self.grid.set_pins(self.lab.pins.heads)
+        self.pin.setChecked(self.grid.chosen in self.lab.pins.heads)
+
     def _show_head_title(self) -> None:
+        self._show_pins()
         layer, head = self.grid.chosen
         named = self.label_of((layer, head))
         title = tr("Layer {layer}, head {head}", layer=layer, head=head)
@@ -531,6 +544,7 @@ class HeadsPage(LabPage):
             "head": list(self._wanted_head),
             "pair": list(self._wanted_pair) if self._wanted_pair else None,
             "arcs": self.arcs.isChecked(),
+            "pins": self.lab.pins.as_json(),
         }
 
     def restore_state(self, state: dict[str, Any]) -> None:
@@ -544,6 +558,7 @@ class HeadsPage(LabPage):
             self.text.setPlainText(state["text"][:LONGEST])
             self._typing.stop()
         self.arcs.setChecked(state.get("arcs") is True)
+        self.lab.pins.restore(state.get("pins"))
         key = state.get("model")
         if isinstance(key, str) and key.partition(":")[0] in ("known", "artifact", "file"):
             self.picker.pick(key)

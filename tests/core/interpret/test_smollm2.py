@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,8 @@ from core.problems import LabError
 from core.stages import run_to_end
 from core.tokenizer.known import known_path, load_known
 from core.tokenizer.tokenizer import Tokenizer
+
+SCENES = sorted((Path(__file__).parents[3] / "resources/scenes/attention").glob("ablation-*.json"))
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +77,50 @@ def test_without_it_the_answer_is_not_harmed(model: Transformer, tokenizer: Toke
     assert tokenizer.decode([int(result.effect.before.argmax())]) == b" cat"
     change = result.effect.change_of(int(result.effect.before.argmax()))
     assert not result.band.outside(change)
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda path: path.stem)
+def test_what_a_shipped_ablation_says(
+    model: Transformer, tokenizer: Tokenizer, report: Callable[[str, object], None], scene: Path
+) -> None:
+    """A scene that says a head matters: one head, at least 1 nat on the token, outside the random band."""
+    data = json.loads(scene.read_text(encoding="utf-8"))
+    ids, token = list(tokenizer.encode(data["text"])), tokenizer.encode(data["token"])
+    assert len(token) == 1
+    head = tuple(data["pins"][0])
+    result = run_to_end(ablate(model, ids, token[0], [head])).result
+    change = result.effect.change_of(token[0])
+    report(f"{scene.stem}: head, change, random band, nats", [head, change, result.band.span])
+    assert int(result.effect.before.argmax()) == token[0], "the token is the most probable one"
+    if data["matters"]:
+        assert change <= -1
+        assert result.band.outside(change)
+    else:
+        assert not result.band.outside(change)
+
+
+@pytest.mark.parametrize(
+    ("text", "head", "expected", "band"),
+    [
+        ("The capital of France is", (23, 4), -1.70, 0.03),
+        ("The capital of Italy is", (23, 4), -2.16, 0.21),
+        ("The opposite of hot is", (0, 4), -3.99, 0.33),
+        ("The opposite of hot is", (23, 4), 0.00, 0.43),
+        ("Le chat est noir. The cat is black. Le chien est blanc. The dog is", (16, 0), -1.89, 0.23),
+        ("Le chat est noir. The cat is black. Le chien est blanc. The dog is", (21, 5), -1.53, 0.38),
+        ("Le chat est noir. The cat is black. Le chien est blanc. The dog is", (13, 8), 0.19, 0.89),
+    ],
+)
+def test_the_figures_in_the_scenes_are_measured(
+    model: Transformer, tokenizer: Tokenizer, text: str, head: tuple[int, int], expected: float, band: float
+) -> None:
+    result = run_to_end(ablate(model, list(tokenizer.encode(text)), None, [head])).result
+    assert result.effect.change_of(int(result.effect.before.argmax())) == pytest.approx(expected, abs=0.02)
+    assert max(map(abs, result.band.span)) == pytest.approx(band, abs=0.02)
+
+
+def test_where_the_heads_of_the_scenes_look(model: Transformer, tokenizer: Tokenizer) -> None:
+    seen = inside(model, tokenizer, "The capital of France is")
+    assert float(seen.row(23, 4, 4)[3]) == pytest.approx(0.90, abs=0.01)
+    seen = inside(model, tokenizer, "Le chat est noir. The cat is black. Le chien est blanc. The dog is")
+    assert float(seen.row(16, 0, 20)[19]) == pytest.approx(0.91, abs=0.01)
