@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.interpret.inside import Inside
+from core.interpret.inside import Inside, pool_columns, pool_rows
 from core.model.trace import Trace
 from core.model.transformer import Transformer
 from core.stages import Finished, Progress
@@ -25,7 +25,6 @@ LOCAL = 4  # tokens back that count as near
 STRONG = 0.4
 """A measure from which on a head is named after it."""
 _AT_ONCE = 8  # sentences of the probe in one pass
-MATRIX_AT_MOST = 2048  # tokens up to which whole patterns are measured
 
 
 @dataclass(frozen=True)
@@ -81,52 +80,46 @@ def measure_heads(inside: Inside, size: int = 48) -> Iterator[LayerMeasured | Pr
         inside: The text.
         size: Cells of a thumbnail, at most.
     """
-    places = _places(inside.ids)
-    for layer in range(len(inside.model.blocks)):
-        if inside.tokens <= MATRIX_AT_MOST:
-            pattern = torch.cat([tile for _, tile in inside.tiles(layer)], dim=1)  # (H, T, T)
-            scores = {name: weigh(pattern) for name, (weigh, _) in places.items()}
-            thumbnails = _small(pattern, size)
-        else:  # rows come in tiles, and only the picture is made
-            scores, thumbnails = {}, inside.pooled(layer, None, size)
-        yield LayerMeasured(layer, thumbnails, scores, {name: n for name, (_, n) in places.items()})
-    yield Finished(f"{len(inside.model.blocks):,} layers are measured.", None)
+    ids = torch.tensor(inside.ids)
+    layers = len(inside.model.blocks)
+    for layer in range(layers):
+        sums: dict[str, Tensor] = {}
+        n: dict[str, int] = {}
+        rows: list[Tensor] = []
+        for begin, tile in inside.tiles(layer):  # (H, rows, T)
+            rows.append(pool_columns(tile, size))
+            with torch.inference_mode():
+                for name, mask in masks_of(ids, begin, begin + tile.shape[1]).items():
+                    asked = mask.any(1)
+                    sums[name] = sums.get(name, 0) + (tile * mask).sum(-1)[:, asked].sum(-1)  # (H,)
+                    n[name] = n.get(name, 0) + int(asked.sum())
+            yield Progress("Measuring the heads", layer, layers, "layers")
+        scores = {name: total / n[name] for name, total in sums.items()}  # 0 / 0 is not a number
+        yield LayerMeasured(layer, pool_rows(torch.cat(rows, dim=1), size), scores, n)
+    yield Finished(f"{layers:,} layers are measured.", None)
 
 
-def _small(pattern: Tensor, size: int) -> Tensor:
-    if pattern.shape[-1] <= size:
-        return pattern
-    return torch.nn.functional.adaptive_max_pool2d(pattern, (size, size))
+def masks_of(ids: Tensor, begin: int, end: int) -> dict[str, Tensor]:
+    """For each measure on a text the places that count, of some of its rows: bool, (rows, T).
 
-
-def _places(ids: Sequence[int]) -> dict[str, tuple[Callable[[Tensor], Tensor], int]]:
-    """For each measure on a text the function of a pattern that gives it, and the number of its rows."""
-    T = len(ids)
-    tokens = torch.tensor(list(ids))
-    same = (tokens[:, None] == tokens[None, :]).tril(-1)  # (T, T): an earlier place of the same token
-    after = torch.zeros(T, T, dtype=torch.bool)
+    Args:
+        ids: The text, (T,).
+        begin: First of the rows.
+        end: The row after the last.
+    """
+    row, column = torch.arange(begin, end)[:, None], torch.arange(len(ids))[None]
+    back = row - column  # how many tokens back a place lies
+    same = (ids[begin:end, None] == ids[None]) & (back > 0)
+    after = torch.zeros_like(same)
     after[:, 1:] = same[:, :-1]  # what came next there
-    after &= torch.ones(T, T, dtype=torch.bool).tril(-1)
-    near = torch.ones(T, T, dtype=torch.bool).tril(-2).triu(-LOCAL)
-    masks = {
-        "previous": torch.ones(T, T, dtype=torch.bool).tril(-1).triu(-1),
-        "first": torch.zeros(T, T, dtype=torch.bool).index_fill(1, torch.tensor([0]), True).tril(-1),
+    return {
+        "previous": back == 1,
+        "first": (column == 0) & (row > 0),
         "same": same,
-        "induction": after,
-        "local": near,
-        "itself": torch.eye(T, dtype=torch.bool).index_fill(0, torch.tensor([0]), False),
+        "induction": after & (back > 0),
+        "local": (back >= 2) & (back <= LOCAL),
+        "itself": (back == 0) & (row > 0),
     }
-    return {name: (_mean_over(mask), int(mask.any(1).sum())) for name, mask in masks.items()}
-
-
-def _mean_over(mask: Tensor) -> Callable[[Tensor], Tensor]:
-    """The weight that lies in the mask, as a mean over the rows that have a place in it."""
-    rows = mask.any(1)
-
-    def weigh(pattern: Tensor) -> Tensor:
-        return (pattern * mask).sum(-1)[:, rows].mean(-1)  # (H,)
-
-    return weigh
 
 
 # The sentences with known words

@@ -23,8 +23,9 @@ from core.model.transformer import Transformer, allowed_places
 from core.problems import LabError
 from core.stages import Finished, Progress
 
-KEPT_AT_MOST = 160 << 20  # bytes of residual streams
-_TILE = 64 << 20  # bytes of weights that are made at once
+KEPT_AT_MOST = 128 << 20  # bytes of residual streams
+_TILE = 4 << 20  # bytes of weights that are made at once
+_PATTERN_AT_MOST = 512 << 20  # bytes of one pattern
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +102,7 @@ class Inside:
         Raises:
             LabError: The matrix would not fit into memory; `pooled` makes a picture of it.
         """
-        if 4 * self.tokens**2 > 8 * _TILE:
+        if 4 * self.tokens**2 > _PATTERN_AT_MOST:
             raise LabError(
                 f"{self.tokens:,} × {self.tokens:,} weights are {4 * self.tokens**2 / 1e6:,.0f} MB.",
                 "Look at a part of the text, or at the picture.",
@@ -122,9 +123,8 @@ class Inside:
 
     def pooled(self, layer: int, head: int | None, size: int) -> Tensor:
         """Patterns of at most size × size cells, each the largest weight in it: shape (heads, n, n)."""
-        n = min(size, self.tokens)
-        rows = [self._pool_columns(tile, n) for _, tile in self.tiles(layer, head)]  # each (heads, rows, n)
-        return _pool_rows(torch.cat(rows, dim=1), n)
+        rows = [pool_columns(tile, size) for _, tile in self.tiles(layer, head)]
+        return pool_rows(torch.cat(rows, dim=1), size)
 
     def tiles(self, layer: int, head: int | None = None) -> Iterator[tuple[int, Tensor]]:
         """The patterns of one head, or of all, in tiles: first row, and weights of shape (heads, rows, T)."""
@@ -175,12 +175,15 @@ class Inside:
         keys = k[0, :, : token + 1]  # (K, S, d)
         return (query @ keys.transpose(-1, -2) / math.sqrt(q.shape[-1])).softmax(-1)
 
-    def _pool_columns(self, tile: Tensor, n: int) -> Tensor:
-        return tile if n == self.tokens else F.adaptive_max_pool2d(tile, (tile.shape[1], n))
+
+def pool_columns(tile: Tensor, size: int) -> Tensor:
+    """Rows of patterns, (heads, rows, T), in at most `size` columns, each the largest of what it covers."""
+    return tile if tile.shape[2] <= size else F.adaptive_max_pool2d(tile, (tile.shape[1], size))
 
 
-def _pool_rows(weights: Tensor, n: int) -> Tensor:
-    return weights if n == weights.shape[1] else F.adaptive_max_pool2d(weights, (n, n))
+def pool_rows(weights: Tensor, size: int) -> Tensor:
+    """The same for rows, when all of them are there: (heads, T, n)."""
+    return weights if weights.shape[1] <= size else F.adaptive_max_pool2d(weights, (size, weights.shape[2]))
 
 
 def look_inside(model: Transformer, ids: Sequence[int]) -> Iterator[Progress | Finished[Inside]]:

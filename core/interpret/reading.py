@@ -97,6 +97,24 @@ def _read_text(
     yield from measure_heads(inside)
 
 
+def read_only(loaded: LoadedModel, text: str) -> Iterator[Progress | Finished[TextRead]]:
+    """Read a text without measuring its heads.
+
+    Raises:
+        LabError: The text is empty or too long, or the model has no tokenizer.
+    """
+    tokenizer = loaded.needed_tokenizer()
+    ids = tokenizer.encode(text, special="all")
+    return _read_only(look_inside(loaded.model, ids), tuple(tokenizer.token_bytes(i) for i in ids))
+
+
+def _read_only(
+    looking: Iterator[Progress | Finished[Inside]], tokens: tuple[bytes, ...]
+) -> Iterator[Progress | Finished[TextRead]]:
+    for event in looking:
+        yield Finished(event.reason, TextRead(event.result, tokens)) if isinstance(event, Finished) else event
+
+
 def see_head(inside: Inside, layer: int, head: int) -> Iterator[Finished[HeadSeen]]:
     """The pattern of one head."""
     weights = inside.pooled(layer, head, SIZE)[0]

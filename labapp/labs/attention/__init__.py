@@ -16,6 +16,7 @@ from labapp.scenes import read_json
 
 if TYPE_CHECKING:
     from labapp.labs.attention.ablation import AblationPage
+    from labapp.labs.attention.compare import ComparePage
     from labapp.labs.attention.formula import FormulaPage
     from labapp.labs.attention.heads import HeadsPage
     from labapp.labs.attention.play import PlayPage
@@ -30,6 +31,7 @@ class AttentionLab(PagedLab):
     promise = "See which earlier tokens each head looks at, and what changes without it."
     pages = (
         ("heads", "Heads", "HeadsPage"),
+        ("compare", "Compare", "ComparePage"),
         ("formula", "Formula", "FormulaPage"),
         ("ablation", "Ablation", "AblationPage"),
         ("play", "Play", "PlayPage"),
@@ -48,6 +50,11 @@ class AttentionLab(PagedLab):
     def heads(self) -> HeadsPage:
         """The Heads page."""
         return cast("HeadsPage", self.page("heads"))
+
+    @property
+    def compare(self) -> ComparePage:
+        """The Compare page."""
+        return cast("ComparePage", self.page("compare"))
 
     @property
     def formula(self) -> FormulaPage:
@@ -128,6 +135,16 @@ class AttentionLab(PagedLab):
         def asked() -> bool:
             return quiet() and len(self.ablation.results) == 2
 
+        def compare(what: str, difference: bool) -> None:
+            self.receive(Handoff(text=CAT, layer=13, head=8))
+            self.frame.show_page("compare")
+            self.compare.choose(what)
+            if self.compare.difference.isChecked() != difference:
+                self.compare.difference.click()
+
+        def compared() -> bool:
+            return quiet() and len(self.compare.a.weights) > 0
+
         def root_d() -> None:
             self.frame.show_page("root_d")
 
@@ -144,6 +161,9 @@ class AttentionLab(PagedLab):
             ("cause", off, lambda: quiet() and self.heads.cause.result is not None),
             ("arcs", arcs, quiet),
             ("long", lost, quiet),
+            ("compare-heads", lambda: compare("heads", False), compared),
+            ("compare-sentences", lambda: compare("sentences", False), compared),
+            ("compare-difference", lambda: compare("sentences", True), compared),
             *(
                 (f"formula-{step}", partial(formula, step), walked)
                 for step in ("project", "product", "scaling", "mask", "softmax", "values", "concat")

@@ -21,6 +21,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from labapp.labs.attention.grid import STEPS
+from labapp.labs.attention.signed import signed_color, signed_image
 from labapp.theme import theme_of
 from labapp.widgets.prose import plain_tooltip
 from labapp.widgets.weights import ink, ramp, weights_image
@@ -46,6 +47,7 @@ class PatternView(QWidget):
         self.weights: npt.NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
         self.chosen: tuple[int, int] | None = None
         self.arcs = False
+        self.signed = False  # a difference of weights, from −1 to 1
         self._hidden = False
         self._over: tuple[int, int] | None = None
         self.setAccessibleName(tr("Attention pattern"))
@@ -158,7 +160,12 @@ class PatternView(QWidget):
         cell = box.width() / n
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, cell < 1)
         if len(self.weights) and not self._hidden:
-            painter.drawImage(box, weights_image(self.weights, ramp(theme)))
+            image = (
+                signed_image(self.weights, theme, 1.0)
+                if self.signed
+                else weights_image(self.weights, ramp(theme))
+            )
+            painter.drawImage(box, image)
         painter.setPen(QPen(QColor(theme.line), 1))
         if cell >= 6:
             for i in range(n + 1):
@@ -205,11 +212,16 @@ class PatternView(QWidget):
 
     def _paint_numbers(self, painter: QPainter, box: QRectF, cell: float) -> None:
         theme = theme_of(self)
-        for row, column in np.argwhere(self.weights >= FAINT).tolist():
+        for row, column in np.argwhere(np.abs(self.weights) >= FAINT).tolist():
             weight = float(self.weights[row, column])
             painter.setPen(ink(weight, theme))
+            text = f"{weight:.2f}"
+            if self.signed:
+                back = signed_color(weight, theme)
+                painter.setPen(QColor("#101318" if back.lightnessF() > 0.46 else "#ffffff"))
+                text = f"{100 * weight:+.0f}".replace("-", "−")
             place = QRectF(box.left() + column * cell, box.top() + row * cell, cell, cell)
-            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, f"{weight:.2f}")
+            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, text)
 
     # Arcs.
 
@@ -277,6 +289,8 @@ class PatternView(QWidget):
         n, cells = len(self.tokens), len(self.weights)
         weight = float(self.weights[row * cells // n, column * cells // n])
         said = tr("“{a}” looks at “{b}” with {w:.3f}", a=a, b=b, w=weight)
+        if self.signed:
+            said = tr("“{a}” at “{b}”: {w:+.3f}", a=a, b=b, w=weight)
         if not self.exact:
             said = tr("near “{a}” and “{b}” up to {w:.3f}", a=a, b=b, w=weight)
         QToolTip.showText(event.globalPosition().toPoint(), plain_tooltip(said), self)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
@@ -108,34 +111,62 @@ def test_the_lens_ends_with_what_the_model_says(model: Transformer) -> None:
     assert torch.equal(rows[-1].tokens, first.argmax(-1))
 
 
-def test_a_head_is_named_after_what_it_does() -> None:
-    """A pattern made by hand: every token looks at the one before."""
-    ids = [1, 2, 3, 1, 2, 3]
-    pattern = torch.zeros(6, 6)
-    pattern[0, 0] = 1
-    for i in range(1, 6):
-        pattern[i, i - 1] = 1
-    from core.interpret.heads import _places
+class ByHand:
+    """A text with a pattern made by hand, handed over a row at a time."""
 
-    places = _places(ids)
-    scores = {name: float(weigh(pattern[None])[0]) for name, (weigh, _) in places.items()}
+    def __init__(self, ids: list[int], pattern: torch.Tensor) -> None:
+        self.ids, self._pattern = ids, pattern
+        self.model = SimpleNamespace(blocks=[None])
+
+    def tiles(self, layer: int) -> Iterator[tuple[int, torch.Tensor]]:
+        for row in range(len(self.ids)):
+            yield row, self._pattern[None, row : row + 1]
+
+
+def measured(ids: list[int], looks: list[int]) -> LayerMeasured:
+    """Each token looks with all its weight at one place."""
+    pattern = torch.zeros(len(ids), len(ids))
+    pattern[torch.arange(len(ids)), torch.tensor(looks)] = 1
+    made = measure_heads(cast(Inside, ByHand(ids, pattern)))
+    return next(event for event in made if isinstance(event, LayerMeasured))
+
+
+def test_a_head_is_named_after_what_it_does() -> None:
+    """Every token looks at the one before."""
+    layer = measured([1, 2, 3, 1, 2, 3], [0, 0, 1, 2, 3, 4])
+    scores = {name: float(score[0]) for name, score in layer.scores.items()}
     assert scores["previous"] == 1
     assert scores["first"] == pytest.approx(0.2)
     assert scores["same"] == 0
     assert scores["itself"] == 0
-    assert places["same"][1] == places["induction"][1] == 3
+    assert layer.n["same"] == layer.n["induction"] == 3
     assert label_of(scores) == ("previous", 1.0)
 
 
 def test_induction_is_looking_at_what_came_after() -> None:
-    from core.interpret.heads import _places
+    layer = measured([1, 2, 3, 1, 2, 3], [0, 0, 0, 1, 2, 3])  # from the second 1 on: after the earlier one
+    assert float(layer.scores["induction"][0]) == 1
+    assert layer.n["induction"] == 3
 
-    pattern = torch.zeros(6, 6)
-    for row, column in ((0, 0), (1, 0), (2, 0), (3, 1), (4, 2), (5, 3)):  # 1 2 3 1 2 3: after the earlier one
-        pattern[row, column] = 1
-    weigh, n = _places([1, 2, 3, 1, 2, 3])["induction"]
-    assert float(weigh(pattern[None])[0]) == 1
-    assert n == 3
+
+def test_a_measure_without_a_place_is_no_number() -> None:
+    layer = measured([1, 2, 3], [0, 0, 1])
+    assert layer.n["same"] == 0
+    assert layer.scores["same"].isnan().all()
+
+
+def test_measures_and_pictures_do_not_depend_on_the_tiles(
+    model: Transformer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [n * 7 % 11 for n in range(90)]
+    whole = [e for e in measure_heads(inside(model, ids), size=16) if isinstance(e, LayerMeasured)]
+    monkeypatch.setattr("core.interpret.inside._TILE", 4 * model.config.heads * len(ids) * 7)
+    tiled = [e for e in measure_heads(inside(model, ids), size=16) if isinstance(e, LayerMeasured)]
+    for one, other in zip(whole, tiled, strict=True):
+        assert one.n == other.n
+        assert torch.allclose(one.thumbnails, other.thumbnails, atol=1e-6)
+        for name, scores in one.scores.items():
+            assert torch.allclose(scores, other.scores[name], atol=1e-5, equal_nan=True), name
 
 
 def test_measures_of_a_text(model: Transformer) -> None:

@@ -1,0 +1,115 @@
+"""The Compare page as a person uses it, on SmolLM2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+
+from core.problems import LabError
+from core.tokenizer.known import known_path
+from labapp.labs.attention import AttentionLab
+from labapp.labs.attention.compare import ComparePage
+from labapp.window import Window
+from tests.labapp.opened import PATIENCE, opened, settled
+
+
+@pytest.fixture
+def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
+    try:
+        known_path("smollm2")
+    except LabError as error:
+        pytest.skip(str(error))
+    with opened(qtbot, tmp_path, lab="attention") as made:
+        yield made
+
+
+@pytest.fixture
+def page(qtbot: QtBot, window: Window) -> ComparePage:
+    return compare_of(qtbot, window)
+
+
+def compare_of(qtbot: QtBot, window: Window) -> ComparePage:
+    lab = window.lab
+    assert isinstance(lab, AttentionLab)
+    lab.frame.show_page("compare")
+    wait(qtbot, window, lambda: len(lab.compare.b.weights))
+    return lab.compare
+
+
+def wait(qtbot: QtBot, window: Window, until: Callable[[], object]) -> None:
+    qtbot.waitUntil(lambda: settled(window) and bool(until()), timeout=PATIENCE)
+
+
+def test_two_heads_stand_side_by_side(qtbot: QtBot, window: Window, page: ComparePage) -> None:
+    assert page.titles[0].text() == "A: layer 13, head 8"
+    assert page.pair.rows.row(0)[1] == "0.804"
+    page.layer.setValue(13)
+    wait(qtbot, window, lambda: page.titles[1].text() == "B: layer 13, head 8")
+    assert np.array_equal(page.a.weights, page.b.weights)
+    assert page.says.text().startswith("0 % of all weight")
+    page.lab.pins.set_heads(((9, 2), (16, 5)))
+    assert page.list.rows.row(1)[0] == "16.5"
+    page.list.row_chosen.emit(1)
+    wait(qtbot, window, lambda: page.titles[1].text() == "B: layer 16, head 5")
+    page.b.pair_chosen.emit(9, 5)
+    wait(qtbot, window, lambda: page.pair_title.text() == "“tired” looks at “mat”")
+    assert page.pair.rows.row(0)[2] == f"{page.b.weights[9, 5]:.3f}"
+
+
+def test_one_word_is_replaced_and_the_weight_moves(qtbot: QtBot, window: Window, page: ComparePage) -> None:
+    """Tired: 0.74 on the cat; soft: 0.75 on the mat. No other head of the model moves more."""
+    page.choose("sentences")
+    wait(qtbot, window, lambda: page.moved is not None and len(page.a.tokens) == len(page.b.tokens) == 11)
+    assert page.list.rows.row(0)[0] == "13.8"
+    assert page.rows.rows.row(0)[0] == "tired/soft"
+    assert float(page.apart.weights[9, 1]) > 0.5
+    assert float(page.apart.weights[9, 5]) < -0.6
+    assert not page.apart.weights[:9].any(), "what stands before the word cannot know of it"
+    assert page.cards[2].isHidden()
+    page.difference.click()
+    assert not page.cards[2].isHidden()
+    assert page.cards[0].isHidden()
+    page.rows.row_chosen.emit(0)
+    wait(qtbot, window, lambda: page.pair_title.text() == "“tired” looks at “mat”")
+
+
+def test_sentences_of_other_lengths_have_no_difference(
+    qtbot: QtBot, window: Window, page: ComparePage
+) -> None:
+    page.choose("sentences")
+    page.text.setPlainText("The dog slept.")
+    wait(qtbot, window, lambda: len(page.b.tokens) == 4 and len(page.a.tokens) == 11)
+    assert not page.difference.isEnabled()
+    assert "11 and 4 tokens" in page.list_title.text()
+    assert page.pair.rows.row(0)[2] == "–"
+    page.text.setPlainText("")
+    wait(qtbot, window, lambda: page.lab.frame.messages.text)
+
+
+def test_a_second_model_reads_the_same_text(qtbot: QtBot, window: Window, page: ComparePage) -> None:
+    page.choose("models")
+    assert "second model" in page.says.text()
+    page.picker.pick("known:smollm2")
+    wait(qtbot, window, lambda: page.loaded is not None and page.moved is not None)
+    assert page.tokens == page.lab.heads.tokens
+    assert not page.moved.any(), "a model does not differ from itself"
+
+
+def test_the_choice_comes_back(qtbot: QtBot, tmp_path: Path) -> None:
+    with opened(qtbot, tmp_path / "w", lab="attention") as window:
+        page = compare_of(qtbot, window)
+        page.choose("sentences")
+        page.text.setPlainText("The cat sat on the mat because it was old.")
+        page._set_head(5, 6)
+        page.difference.click()
+        wait(qtbot, window, lambda: "old" in page.b.tokens)
+    with opened(qtbot, tmp_path / "w") as window:
+        page = compare_of(qtbot, window)
+        wait(qtbot, window, lambda: "old" in page.b.tokens)
+        assert page.what.currentData() == "sentences"
+        assert (page.layer.value(), page.head.value()) == (5, 6)
+        assert page.difference.isChecked()
