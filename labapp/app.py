@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QApplication
 
 from core.artifacts import Workspace, default_root
 from labapp.faults import Faults
+from labapp.memory import share_memory
 from labapp.runner import Runner
 from labapp.theme import apply_theme, load_fonts, system_theme
 from labapp.window import Window
@@ -27,6 +28,7 @@ from labapp.words import use_language
 def make_application(arguments: list[str] | None = None) -> QApplication:
     """The QApplication with the house's style, fonts and theme."""
     QApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
+    share_memory()
     app = QApplication(arguments or ["llmlab"])
     app.setApplicationName("LLM Lab")
     app.setDesktopFileName("llmlab")

@@ -31,6 +31,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QThread, QTime
 from core.problems import LabError
 from core.stages import Finished, Progress
 from labapp.jobs import Done, Failed, Floor, Job, Outcome, Slot, State, Stopped
+from labapp.memory import give_memory_back
 from labapp.rates import Clock
 from labapp.words import tr
 
@@ -44,6 +45,7 @@ SWITCH_INTERVAL = 0.001
 NICENESS = 5  # added to a worker's niceness on Linux, where Qt's thread priorities do nothing
 AFTER_PAINTING = Qt.EventPriority.LowEventPriority.value - 1  # Qt posts its painting with LowEventPriority
 SWEEP_MS = 250  # milliseconds between two looks at the garbage while there are workers
+LONG = 0.5  # seconds from which on a job may have left much memory free
 JOIN = 0.5  # seconds given to a thread that has told its end, which takes microseconds
 
 MakeStage = Callable[[], Iterator[Any]]
@@ -402,7 +404,10 @@ def _load_torch_library() -> None:
 def _work(job: Job, holder: list[Iterator[Any]]) -> None:
     """A worker thread: a low priority, then the stage."""
     _lower_priority()
+    began = time.monotonic()
     job.run(holder.pop())
+    if time.monotonic() - began > LONG:
+        give_memory_back()
 
 
 def _lower_priority() -> None:

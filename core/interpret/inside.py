@@ -25,6 +25,7 @@ from core.stages import Finished, Progress
 
 KEPT_AT_MOST = 128 << 20  # bytes of residual streams
 _TILE = 4 << 20  # bytes of weights that are made at once
+_ROWS = 48  # of a pattern that are made at once, at least
 _PATTERN_AT_MOST = 512 << 20  # bytes of one pattern
 
 
@@ -135,7 +136,7 @@ class Inside:
             if head is not None:
                 q, k = q[:, head : head + 1], k[:, head : head + 1]
             heads = q.shape[1]
-            step = max(1, _TILE // (4 * heads * self.tokens))
+            step = max(_ROWS, _TILE // (4 * heads * self.tokens))
         for begin in range(0, self.tokens, step):
             end = min(begin + step, self.tokens)
             with torch.inference_mode():

@@ -160,7 +160,8 @@ def test_measures_and_pictures_do_not_depend_on_the_tiles(
 ) -> None:
     ids = [n * 7 % 11 for n in range(90)]
     whole = [e for e in measure_heads(inside(model, ids), size=16) if isinstance(e, LayerMeasured)]
-    monkeypatch.setattr("core.interpret.inside._TILE", 4 * model.config.heads * len(ids) * 7)
+    monkeypatch.setattr("core.interpret.inside._TILE", 1)
+    monkeypatch.setattr("core.interpret.inside._ROWS", 7)
     tiled = [e for e in measure_heads(inside(model, ids), size=16) if isinstance(e, LayerMeasured)]
     for one, other in zip(whole, tiled, strict=True):
         assert one.n == other.n
