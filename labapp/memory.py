@@ -1,4 +1,4 @@
-"""How the C library keeps memory: with threads and large tensors glibc's own ways hold 170 MB that nobody uses.
+"""How the C library keeps memory: by itself glibc held 170 MB that nobody used after a text was read.
 
 Elsewhere (macOS, Windows, musl) nothing is done.
 """

@@ -62,6 +62,7 @@ def test_what_is_made_on_demand_is_what_the_pass_had(
     if tight:  # little memory: not every layer is kept, and patterns come in tiles of a few rows
         monkeypatch.setattr(inside_module, "KEPT_AT_MOST", 3 * 4 * 70 * 16)
         monkeypatch.setattr(inside_module, "_TILE", 4 * 70 * 8 * model.config.heads)
+        monkeypatch.setattr(inside_module, "_ROWS", 1)
     ids = torch.randint(0, 61, (70,)).tolist()
     seen, trace = inside(model, ids), traced(model, ids)
     for n in (0, model.config.layers - 1, 1, 2):
