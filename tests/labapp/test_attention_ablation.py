@@ -90,14 +90,15 @@ def test_the_scene_asks_and_then_shows_a_head_that_matters(
     assert not page.results
     assert page.before.bars[0].name == "␣Paris"
     page.prediction.answer(1)
-    wait(qtbot, window, lambda: len(page.results) == 2)
-    first, second = page.results
+    wait(qtbot, window, lambda: len(page.results) == 3)
+    first, second, both = page.results
+    assert both.heads == ((23, 4), (13, 8))
     assert first.heads == ((23, 4),)
     assert first.outside
     assert first.change == pytest.approx(-1.70, abs=0.02)
     assert not second.outside or abs(second.change) < 0.1
     assert page.table.rows.row(0) == ("␣Paris", "77.3 %", "14.1 %")
-    assert "it matters here" in page.verdict.text()
+    assert "so it matters here" in page.verdict.text()
     assert page.matter.x_of(first.change) < page.matter.x_of(first.band[0])
     qtbot.keyClick(page.matter, Qt.Key.Key_Down)
     assert "13.8" in page.heading.text()
@@ -109,8 +110,9 @@ def test_every_pinned_head_is_asked(qtbot: QtBot, window: Window, page: Ablation
     page.token.setText(" cat")
     page.kind.setCurrentIndex(1)
     page.ask_button.click()
-    wait(qtbot, window, lambda: len(page.results) == 3)
-    assert [result.heads[0] for result in page.results] == [(1, 3), (13, 8), (29, 1)]
+    wait(qtbot, window, lambda: len(page.results) == 4)
+    assert [result.heads[0] for result in page.results[:3]] == [(1, 3), (13, 8), (29, 1)]
+    assert page.results[3].heads == ((1, 3), (13, 8), (29, 1))
     assert all(len(result.randoms) == 20 for result in page.results)
     assert all(result.token == b" cat" for result in page.results)
     page.lab.pins.pin((13, 8), False)

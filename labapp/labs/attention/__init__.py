@@ -133,7 +133,7 @@ class AttentionLab(PagedLab):
                 self.ablation.open_scene("capital")
 
         def asked() -> bool:
-            return quiet() and len(self.ablation.results) == 2
+            return quiet() and len(self.ablation.results) == 3
 
         def compare(what: str, difference: bool) -> None:
             self.receive(Handoff(text=CAT, layer=13, head=8))

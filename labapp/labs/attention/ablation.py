@@ -147,7 +147,7 @@ class AblationPage(LabPage):
             column.addWidget(part)
         column.addWidget(
             label(
-                tr("Random heads come from the same layer: without any head a model says something else."),
+                tr("Each pin is asked alone, then all together, beside 20 random sets of as many heads."),
                 "small",
                 wrap=True,
             )
@@ -246,7 +246,8 @@ class AblationPage(LabPage):
             rows.append((named([at]), heads.titles[called[0]] if called else ""))
         if rows != [tuple(self.pins.rows.row(i)) for i in range(self.pins.rows.rowCount())]:
             self.pins.set_rows(rows)
-        kept = [result for result in self.results if result.heads[0] in self.lab.pins.heads]
+        pins = self.lab.pins.heads
+        kept = [r for r in self.results if (len(r.heads) == 1 and r.heads[0] in pins) or r.heads == pins]
         if len(kept) != len(self.results):
             self.results = kept
             self._show_results()
@@ -324,9 +325,9 @@ class AblationPage(LabPage):
             self.heading.setText("")
             self.after_title.setText(tr("Without the head"))
             return
-        name = named(result.heads)
-        self.heading.setText(tr("Without head {name}", name=name))
-        self.after_title.setText(tr("Without head {name}", name=name))
+        without = tr("Without {heads}", heads=named(result.heads))
+        self.heading.setText(without)
+        self.after_title.setText(without if len(result.heads) < 3 else tr("Without all of them"))
         token = visible(result.token)
         before = [(name, p) for name, p, _ in result.rows]
         after = [(name, p) for name, _, p in result.rows]

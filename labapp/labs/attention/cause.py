@@ -101,7 +101,7 @@ def _compared(
 def compare_each(
     loaded: LoadedModel, ids: tuple[int, ...], heads: tuple[Head, ...], kind: str, token: str
 ) -> Iterator[Any]:
-    """Ask of every head alone whether it matters; yields progress and a `Compared` for each.
+    """Ask of every head alone whether it matters, then of all together; yields a `Compared` for each.
 
     Args:
         loaded: The model.
@@ -124,7 +124,8 @@ def compare_each(
                 tr("Name one token; most words begin with a space."),
             )
         about = found[0]
-    stages = [compare(loaded, ids, (head,), kind, about, 5) for head in heads]
+    sets = [(head,) for head in heads] + ([heads] if len(heads) > 1 else [])
+    stages = [compare(loaded, ids, chosen, kind, about, 5) for chosen in sets]
     return _each(stages)
 
 
@@ -132,7 +133,7 @@ def _each(stages: list[Iterator[Any]]) -> Iterator[Any]:
     for stage in stages:
         for event in stage:
             yield event.result if isinstance(event, Finished) else event
-    yield Finished(tr("{n} heads were asked.", n=len(stages)), None)
+    yield Finished(tr("{n} questions were asked.", n=len(stages)), None)
 
 
 def say_next(loaded: LoadedModel, inside: Inside, shown: int) -> tuple[tuple[str, float], ...]:

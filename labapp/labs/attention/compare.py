@@ -31,6 +31,7 @@ from labapp.labs.attention.pattern import PatternView
 from labapp.labs.attention.tables import fit_height
 from labapp.pages import LabPage
 from labapp.scenes import read_json
+from labapp.widgets.bars import Bar, Bars
 from labapp.widgets.model_picker import ModelPicker
 from labapp.widgets.parts import card, controls, field, inset, label
 from labapp.widgets.table import Column, Table
@@ -55,12 +56,15 @@ class SideBySide(QWidget):
         self.row = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
         self.row.setContentsMargins(0, 0, 0, 0)
         self.row.setSpacing(8)
+        self.extras: list[QWidget] = []  # shown where a widget below another leaves room at its side
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         upright = self.height() > self.width()
         kinds = QBoxLayout.Direction
         self.row.setDirection(kinds.TopToBottom if upright else kinds.LeftToRight)
+        for extra in self.extras:
+            extra.setVisible(upright)
 
 
 class ComparePage(LabPage):
@@ -143,12 +147,22 @@ class ComparePage(LabPage):
         self.apart.signed = True
         self.titles = [label("", "heading") for _ in range(3)]
         self.cards: list[QWidget] = []
+        self.bars: list[Bars] = []  # of the token that looks, in A and B
         self.picture = SideBySide()
         for title, view in zip(self.titles, (self.a, self.b, self.apart), strict=True):
             title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             view.setMinimumSize(150, 120)
             view.pair_chosen.connect(self._pair_chosen)
-            made = card(title, view, margin=10, spacing=4, grows=view)
+            inner = QWidget()
+            beside = QHBoxLayout(inner)
+            beside.setContentsMargins(0, 0, 0, 0)
+            beside.addWidget(view, 3)
+            if view is not self.apart:
+                bars = Bars(tr("What the chosen token looks at"))
+                beside.addWidget(bars, 2)
+                self.bars.append(bars)
+                self.picture.extras.append(bars)
+            made = card(title, inner, margin=10, spacing=4, grows=inner)
             self.cards.append(made)
             self.picture.row.addWidget(made, 1)
         self.a.setAccessibleName(tr("Pattern A"))
@@ -392,6 +406,12 @@ class ComparePage(LabPage):
             for view in (self.a, self.b)
         ]
         self.pair.set_rows([(tr("of this pair"), *weights)])
+        for view, bars in zip((self.a, self.b), self.bars, strict=True):
+            looks = view.weights[row] if view.exact and row < len(view.weights) else np.zeros(0)
+            best = np.argsort(-looks, kind="stable")[:ROWS].tolist()
+            bars.set_bars(
+                [Bar(view.tokens[i], float(looks[i]), f"{looks[i]:.2f}", i == column) for i in best]
+            )
         fit_height(self.pair)
 
     def _show_rows(self) -> None:

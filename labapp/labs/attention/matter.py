@@ -116,7 +116,8 @@ class MatterView(QWidget):
         painter.setFont(font)
         painter.setPen(QColor(theme.text))
         left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(QRectF(8, i * row, 80, row), left, named(result.heads))
+        name = named(result.heads) if len(result.heads) == 1 else tr("all {n}", n=len(result.heads))
+        painter.drawText(QRectF(8, i * row, 80, row), left, name)
         low, high = self.x_of(result.band[0]), self.x_of(result.band[1])
         band = QRectF(low - 4, y - row * 0.22, high - low + 8, row * 0.44)
         painter.setPen(Qt.PenStyle.NoPen)
@@ -164,13 +165,13 @@ def named(heads: Sequence[tuple[int, int]]) -> str:
 def in_words(result: Compared) -> str:
     """A result in a sentence."""
     verdict = (
-        tr("more than any random head: it matters here")
+        tr("outside their band, so it matters here")
         if result.outside
-        else tr("within the band of random heads: nothing shows that it matters here")
+        else tr("within their band, so nothing shows that it matters here")
     )
     return tr(
-        "Without head {heads} the log-probability changes by {change} nats, random heads of its layer "
-        "change it by {low} to {high}: {verdict}.",
+        "Without {heads} the log-probability changes by {change} nats; as many random heads of the same "
+        "layers change it by {low} to {high}: {verdict}.",
         heads=named(result.heads), change=number(result.change), low=number(result.band[0]),
         high=number(result.band[1]), verdict=verdict,
     )  # fmt: skip
