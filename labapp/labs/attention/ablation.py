@@ -15,8 +15,7 @@ from core.problems import LabError
 from core.stages import once
 from labapp.labs.attention.cause import Compared, compare_each, say_next
 from labapp.labs.attention.matter import MatterView, in_words, named
-from labapp.labs.attention.tables import fit_height
-from labapp.pages import LabPage
+from labapp.labs.attention.tables import AttentionPage, Numbers, fit_height
 from labapp.runner import Failed, Outcome, Slot
 from labapp.scenes import read_json
 from labapp.widgets.bars import Bar, Bars
@@ -34,7 +33,7 @@ TEXT_SHOWN = 140  # characters
 SHOWN = 5  # tokens that may come next
 
 
-class AblationPage(LabPage):
+class AblationPage(AttentionPage):
     """Pins and what is asked on the left; heads among random ones, and the next token, in the middle."""
 
     def __init__(self, lab: AttentionLab) -> None:
@@ -347,6 +346,19 @@ class AblationPage(LabPage):
 
     def pictures(self) -> dict[str, QWidget]:
         return {tr("Do these heads matter?"): self.picture}
+
+    def numbers(self) -> Numbers:
+        rows = [
+            (
+                named(result.heads),
+                f"{result.change:.3f}",
+                f"{result.band[0]:.3f}",
+                f"{result.band[1]:.3f}",
+                tr("outside") if result.outside else tr("inside"),
+            )
+            for result in self.results
+        ]
+        return (tr("Without"), tr("change, nats"), tr("random from"), tr("to"), tr("band")), rows
 
     def save_state(self) -> dict[str, Any]:
         return {"token": self.token.text(), "kind": self.kind.currentData()}

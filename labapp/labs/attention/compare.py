@@ -28,8 +28,7 @@ from core.stages import once, run_to_end
 from labapp.labs.attention.heads import LONGEST, TYPING, name_of
 from labapp.labs.attention.matter import named
 from labapp.labs.attention.pattern import PatternView
-from labapp.labs.attention.tables import fit_height
-from labapp.pages import LabPage
+from labapp.labs.attention.tables import AttentionPage, Numbers, fit_height
 from labapp.scenes import read_json
 from labapp.widgets.bars import Bar, Bars
 from labapp.widgets.model_picker import ModelPicker
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
 
 HEADS, SENTENCES, MODELS = "heads", "sentences", "models"
 LISTED = 10  # heads in the table
+FAINTEST = 0.005  # weight in A or B from which on a pair is in the table of all numbers
 ROWS = 6  # tokens in the table
 
 
@@ -67,7 +67,7 @@ class SideBySide(QWidget):
             extra.setVisible(upright)
 
 
-class ComparePage(LabPage):
+class ComparePage(AttentionPage):
     """What is compared on the left, both patterns or their difference in the middle, a pair on the right."""
 
     def __init__(self, lab: AttentionLab) -> None:
@@ -445,6 +445,19 @@ class ComparePage(LabPage):
 
     def pictures(self) -> dict[str, QWidget]:
         return {tr("Two patterns"): self.picture}
+
+    def numbers(self) -> Numbers:
+        if not self.apart.exact:
+            return (), ()
+        rows = [
+            (
+                self.apart.tokens[i],
+                self.apart.tokens[j],
+                *(f"{float(view.weights[i, j]):.3f}" for view in (self.a, self.b, self.apart)),
+            )
+            for i, j in np.argwhere(np.maximum(self.a.weights, self.b.weights) >= FAINTEST).tolist()
+        ]
+        return (tr("Token"), tr("looks at"), "A", "B", "A − B"), rows
 
     def save_state(self) -> dict[str, Any]:
         return {

@@ -23,9 +23,8 @@ from PySide6.QtWidgets import (
 
 from core.stages import once
 from labapp.labs.attention.left_out import LeftOutPanel, Said, say_without
-from labapp.labs.attention.tables import fit_height
+from labapp.labs.attention.tables import AttentionPage, Numbers, fit_height
 from labapp.labs.attention.walk_steps import STEPS, StepView, terms_of
-from labapp.pages import LabPage
 from labapp.widgets.formula import Formula
 from labapp.widgets.parts import controls, field, inset, label
 from labapp.widgets.table import Column, Table
@@ -42,7 +41,7 @@ SWITCHES = (
 )
 
 
-class FormulaPage(LabPage):
+class FormulaPage(AttentionPage):
     """Where it walks on the left; the formula over the picture of a step; its numbers on the right."""
 
     def __init__(self, lab: AttentionLab) -> None:
@@ -282,6 +281,14 @@ class FormulaPage(LabPage):
 
     def pictures(self) -> dict[str, QWidget]:
         return {tr("The formula, step by step"): self.picture}
+
+    def numbers(self) -> Numbers:
+        walked, worked, tokens = self.walked, self.worked, self.lab.heads.tokens
+        if walked is None or worked is None or len(tokens) != len(walked.products):
+            return (), ()
+        columns = (walked.products, worked.scores, worked.masked, worked.weights)
+        rows = [(name, *(_number(column[i]) for column in columns)) for i, name in enumerate(tokens)]
+        return (tr("Token"), tr("q · k"), tr("scores"), tr("after the mask"), tr("weights")), rows
 
     def save_state(self) -> dict[str, Any]:
         return {"step": self.step, **dict(zip(self.switches, self.taken(), strict=True))}

@@ -28,7 +28,7 @@ from core.stages import Finished, once
 from labapp.labs.attention.cause import CausePanel, Compared, compare
 from labapp.labs.attention.grid import Head, HeadGrid
 from labapp.labs.attention.pattern import PatternView
-from labapp.pages import LabPage
+from labapp.labs.attention.tables import AttentionPage, Numbers
 from labapp.runner import Done, Failed, Outcome, Slot
 from labapp.widgets.bars import Bar, Bars
 from labapp.widgets.model_picker import FIRST, ModelPicker
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 TYPING = 500  # ms without a key after which the text is read
 STRONGEST = 8  # heads in the table
 BARS_FROM = 480  # px of height from which there is room for them
+TABLE_AT_MOST = 100  # tokens of a pattern that is shown as a table
 BARS = 4  # tokens that the chosen one looks at
 LONGEST = 200_000  # characters of a text that the editor takes
 
@@ -69,7 +70,7 @@ class Room(QWidget):
         self.fit()
 
 
-class HeadsPage(LabPage):
+class HeadsPage(AttentionPage):
     """Text and search on the left; the grid and one pattern in the middle; one pair on the right."""
 
     looked_at = Signal()  # another text, head or pair is in view
@@ -536,6 +537,16 @@ class HeadsPage(LabPage):
 
     def pictures(self) -> dict[str, QWidget]:
         return {tr("All heads"): self.grid, tr("Attention pattern"): self.pattern}
+
+    def numbers(self) -> Numbers:
+        if not self.pattern.exact or self.prediction.asking or len(self.tokens) > TABLE_AT_MOST:
+            return (), ()
+        names = [f"{i} {name}" for i, name in enumerate(self.tokens)]
+        rows = [
+            (name, *(f"{weight:.3f}" for weight in row))
+            for name, row in zip(names, self.pattern.weights.tolist(), strict=True)
+        ]
+        return (tr("looks at"), *names), rows
 
     def save_state(self) -> dict[str, Any]:
         return {

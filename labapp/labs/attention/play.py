@@ -37,8 +37,7 @@ from core.interpret.by_hand import (
 )
 from core.problems import LabError
 from labapp.labs.attention.cells import Cells, number
-from labapp.labs.attention.tables import fit_height
-from labapp.pages import LabPage
+from labapp.labs.attention.tables import AttentionPage, Numbers, fit_height
 from labapp.scenes import read_json
 from labapp.widgets.formula import Formula, Term
 from labapp.widgets.parts import button, card, controls, field, flat_button, inset, label
@@ -74,7 +73,7 @@ class Change(QUndoCommand):
         self._page.show_example(example)
 
 
-class PlayPage(LabPage):
+class PlayPage(AttentionPage):
     """Sizes and switches on the left; Q, K and V over scores, weights and output; one pair on the right."""
 
     def __init__(self, lab: AttentionLab) -> None:
@@ -377,6 +376,17 @@ class PlayPage(LabPage):
 
     def pictures(self) -> dict[str, QWidget]:
         return {tr("Attention by hand"): self.picture}
+
+    def numbers(self) -> Numbers:
+        tables = (
+            ("Q", self.q), ("K", self.k), ("V", self.v), (tr("scores"), self.scores),
+            (tr("weights"), self.weights), (tr("output"), self.output),
+        )  # fmt: skip
+        most = max(len(cells.columns) for _, cells in tables)
+        rows = [
+            (name, *row, *([""] * (most + 1 - len(row)))) for name, cells in tables for row in cells.as_rows()
+        ]
+        return (tr("Table"), tr("Token"), *(str(i + 1) for i in range(most))), rows
 
     def save_state(self) -> dict[str, Any]:
         return {"name": self.name, **asdict(self.example), "pair": list(self.pair)}

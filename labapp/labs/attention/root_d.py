@@ -18,8 +18,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSlider, QVBoxLayout, QWid
 
 from core.interpret.spread import LONGEST, QUERIES, STEP, SpreadAt, measure_spread, softmax
 from labapp.idle import when_idle
-from labapp.labs.attention.tables import fit_height
-from labapp.pages import LabPage
+from labapp.labs.attention.tables import AttentionPage, Numbers, fit_height
 from labapp.runner import Slot
 from labapp.scenes import read_json
 from labapp.theme import CATEGORIES
@@ -55,7 +54,7 @@ class LineKey(QWidget):
             painter.drawLine(2, 6, 32, 6)
 
 
-class RootDPage(LabPage):
+class RootDPage(AttentionPage):
     """The length of the vectors on the left; weights and curves in the middle; the numbers on the right."""
 
     def __init__(self, lab: AttentionLab) -> None:
@@ -311,6 +310,21 @@ class RootDPage(LabPage):
 
     def pictures(self) -> dict[str, QWidget]:
         return {tr("Why √d"): self.picture}
+
+    def numbers(self) -> Numbers:
+        if self.prediction.asking:
+            return (), ()
+        rows = [
+            (
+                str(at.d), f"{at.plain.spread:.3f}", f"{at.scaled.spread:.3f}", f"{at.plain.entropy:.3f}",
+                f"{at.scaled.entropy:.3f}", f"{at.plain.largest:.3f}", f"{at.scaled.largest:.3f}",
+            )
+            for at in self.measured
+        ]  # fmt: skip
+        return (
+            "d", tr("spread"), tr("spread, ÷ √d"), tr("entropy"), tr("entropy, ÷ √d"), tr("largest weight"),
+            tr("largest weight, ÷ √d"),
+        ), rows  # fmt: skip
 
     def save_state(self) -> dict[str, Any]:
         return {"d": self.d, "keys": self.keys.currentData(), "seed": self.seed}
