@@ -43,5 +43,5 @@ class Models:
 
         with self._lock:
             if self._shelf is None:
-                self._shelf = Shelf(threading.Lock(), FastMemory(self._folder))
+                self._shelf = Shelf(threading.Lock, FastMemory(self._folder))
             return self._shelf

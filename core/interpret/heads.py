@@ -89,36 +89,47 @@ def measure_heads(inside: Inside, size: int = 48) -> Iterator[LayerMeasured | Pr
         for begin, tile in inside.tiles(layer):  # (H, rows, T)
             rows.append(pool_columns(tile, size))
             with torch.inference_mode():
-                for name, mask in masks_of(ids, begin, begin + tile.shape[1]).items():
-                    asked = mask.any(1)
-                    sums[name] = sums.get(name, 0) + (tile * mask).sum(-1)[:, asked].sum(-1)  # (H,)
-                    n[name] = n.get(name, 0) + int(asked.sum())
+                for name, (weights, count) in weigh_rows(tile, ids, begin).items():
+                    sums[name] = sums.get(name, 0) + weights
+                    n[name] = n.get(name, 0) + count
             yield Progress("Measuring the heads", layer, layers, "layers")
         scores = {name: total / n[name] for name, total in sums.items()}  # 0 / 0 is not a number
         yield LayerMeasured(layer, pool_rows(torch.cat(rows, dim=1), size), scores, n)
     yield Finished(f"{layers:,} layers are measured.", None)
 
 
-def masks_of(ids: Tensor, begin: int, end: int) -> dict[str, Tensor]:
-    """For each measure on a text the places that count, of some of its rows: bool, (rows, T).
+def weigh_rows(tile: Tensor, ids: Tensor, begin: int) -> dict[str, tuple[Tensor, int]]:
+    """For each measure on a text: the weight of some rows where it counts, (H,), and how many rows have one.
 
     Args:
+        tile: Rows of patterns, (H, rows, T).
         ids: The text, (T,).
         begin: First of the rows.
-        end: The row after the last.
     """
-    row, column = torch.arange(begin, end)[:, None], torch.arange(len(ids))[None]
-    back = row - column  # how many tokens back a place lies
-    same = (ids[begin:end, None] == ids[None]) & (back > 0)
+    end = begin + tile.shape[1]
+    row = torch.arange(begin, end)
+    same = (ids[begin:end, None] == ids) & (torch.arange(len(ids)) < row[:, None])  # (rows, T)
     after = torch.zeros_like(same)
     after[:, 1:] = same[:, :-1]  # what came next there
+    after &= torch.arange(len(ids)) < row[:, None]
+
+    def back(steps: int) -> Tensor:
+        """The weights on the token so many steps back, (H, rows that have one)."""
+        there = row >= steps
+        return tile[:, there].gather(2, (row[there] - steps)[None, :, None].expand(len(tile), -1, 1))[..., 0]
+
+    def inside(mask: Tensor) -> tuple[Tensor, int]:
+        return (tile * mask).sum((1, 2)), int(mask.any(1).sum())
+
+    later = row > 0
+    near = sum((back(steps).sum(1) for steps in range(2, LOCAL + 1)), torch.zeros(len(tile)))
     return {
-        "previous": back == 1,
-        "first": (column == 0) & (row > 0),
-        "same": same,
-        "induction": after & (back > 0),
-        "local": (back >= 2) & (back <= LOCAL),
-        "itself": (back == 0) & (row > 0),
+        "previous": (back(1).sum(1), int(later.sum())),
+        "first": (tile[:, later, 0].sum(1), int(later.sum())),
+        "same": inside(same),
+        "induction": inside(after),
+        "local": (near, int((row >= 2).sum())),
+        "itself": (back(0)[:, later].sum(1), int(later.sum())),
     }
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +24,7 @@ from core.model.transformer import Transformer, allowed_places
 from core.problems import LabError
 from core.stages import Finished, Progress
 
-KEPT_AT_MOST = 128 << 20  # bytes of residual streams
+KEPT_AT_MOST = 96 << 20  # bytes of residual streams
 _TILE = 4 << 20  # bytes of weights that are made at once
 _ROWS = 48  # of a pattern that are made at once, at least
 _PATTERN_AT_MOST = 512 << 20  # bytes of one pattern
@@ -57,8 +58,11 @@ class Inside:
         final: The residual stream after the last block, shape (T, W).
     """
 
-    def __init__(self, model: Transformer, ids: Sequence[int]) -> None:
+    def __init__(
+        self, model: Transformer, ids: Sequence[int], lock: AbstractContextManager[object] | None = None
+    ) -> None:
         self.model = model
+        self._lock = lock or nullcontext()
         self.ids = tuple(ids)
         size = 4 * len(ids) * model.config.width
         self._stride = max(1, math.ceil(model.config.layers * size / KEPT_AT_MOST))
@@ -78,16 +82,17 @@ class Inside:
 
     def stream(self, layer: int) -> Tensor:
         """The residual stream before a block, shape (1, T, W)."""
-        if self._last is not None and self._last[0] == layer:
-            return self._last[1]
-        begin = layer - layer % self._stride
-        x = self._kept[begin]
-        rope = self.model.rope(0, self.tokens)
-        with torch.inference_mode():
-            for n in range(begin, layer):
-                x = self.model.blocks[n](x, rope)
-        self._last = (layer, x)
-        return x
+        with self._lock:  # several may ask at once: the blocks between are run once
+            begin, x = layer - layer % self._stride, None
+            if self._last is not None and begin <= self._last[0] <= layer:
+                begin, x = self._last
+            x = self._kept[begin] if x is None else x
+            rope = self.model.rope(0, self.tokens)
+            with torch.inference_mode():
+                for n in range(begin, layer):
+                    x = self.model.blocks[n](x, rope)
+            self._last = (layer, x)
+            return x
 
     def head(self, layer: int, head: int) -> HeadVectors:
         """What one head makes of every token."""
@@ -187,8 +192,15 @@ def pool_rows(weights: Tensor, size: int) -> Tensor:
     return weights if weights.shape[1] <= size else F.adaptive_max_pool2d(weights, (size, weights.shape[2]))
 
 
-def look_inside(model: Transformer, ids: Sequence[int]) -> Iterator[Progress | Finished[Inside]]:
+def look_inside(
+    model: Transformer, ids: Sequence[int], lock: AbstractContextManager[object] | None = None
+) -> Iterator[Progress | Finished[Inside]]:
     """Read a text and keep its residual stream; one event for each block.
+
+    Args:
+        model: Which model.
+        ids: The text.
+        lock: Held while blocks are run again later on.
 
     Raises:
         LabError: The text is empty or longer than the model's context.
@@ -196,13 +208,13 @@ def look_inside(model: Transformer, ids: Sequence[int]) -> Iterator[Progress | F
     if not ids:
         raise LabError("There is no token to look at.", "Type at least one character.")
     check_fits(model.config, len(ids))
-    return _look_inside(model, ids)
+    return _look_inside(model, Inside(model, ids, lock))
 
 
-def _look_inside(model: Transformer, ids: Sequence[int]) -> Iterator[Progress | Finished[Inside]]:
-    inside = Inside(model, ids)
+def _look_inside(model: Transformer, inside: Inside) -> Iterator[Progress | Finished[Inside]]:
+    ids = inside.ids
     with torch.inference_mode():
-        x = model.embed_at(torch.tensor([list(ids)]))  # (1, T, W)
+        x = model.embed_at(torch.tensor([ids]))  # (1, T, W)
         rope = model.rope(0, len(ids))
     for n, block in enumerate(model.blocks):
         inside.keep(n, x)

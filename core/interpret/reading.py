@@ -79,7 +79,9 @@ def read_text(
     """
     tokenizer = loaded.needed_tokenizer()
     ids = tokenizer.encode(text, special="all")
-    return _read_text(look_inside(loaded.model, ids), tuple(tokenizer.token_bytes(i) for i in ids))
+    return _read_text(
+        look_inside(loaded.model, ids, loaded.lock), tuple(tokenizer.token_bytes(i) for i in ids)
+    )
 
 
 def _read_text(
@@ -105,7 +107,9 @@ def read_only(loaded: LoadedModel, text: str) -> Iterator[Progress | Finished[Te
     """
     tokenizer = loaded.needed_tokenizer()
     ids = tokenizer.encode(text, special="all")
-    return _read_only(look_inside(loaded.model, ids), tuple(tokenizer.token_bytes(i) for i in ids))
+    return _read_only(
+        look_inside(loaded.model, ids, loaded.lock), tuple(tokenizer.token_bytes(i) for i in ids)
+    )
 
 
 def _read_only(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.model.fast import TEXT, Measured, check_setting, choose_way, measure_kernels, pack_model
@@ -31,12 +31,14 @@ class LoadedModel:
         model: Its weights, float32, never written to.
         tokenizer: Its own, or None where the file has none.
         no_tokenizer: Why there is none, or "".
+        lock: Held by who computes much with it, so that memory is taken once where stages run on threads.
     """
 
     source: ModelSource
     model: Transformer
     tokenizer: Tokenizer | None
     no_tokenizer: str
+    lock: AbstractContextManager[object] = field(default_factory=nullcontext)
 
     @property
     def bytes(self) -> int:
@@ -75,14 +77,17 @@ class Shelf:
     """Loaded models by path. Every `take` is answered by one `give_back`.
 
     Args:
-        lock: Held while the lists are changed, where stages run on several threads; none is needed on one.
+        new_lock: Makes locks, where stages run on several threads; none are needed on one.
         memory: Remembers what was measured of the fast paths.
     """
 
     def __init__(
-        self, lock: AbstractContextManager[object] | None = None, memory: FastMemory | None = None
+        self,
+        new_lock: Callable[[], AbstractContextManager[object]] = nullcontext,
+        memory: FastMemory | None = None,
     ) -> None:
-        self._lock = lock or nullcontext()
+        self._new_lock = new_lock
+        self._lock = new_lock()  # held while the lists are changed
         self._memory = memory or FastMemory(None)
         self._fast: dict[tuple[Path, str], FastModel] = {}  # by model and setting
         self._models: dict[Path, LoadedModel] = {}  # the one used last stands last
@@ -164,7 +169,7 @@ class Shelf:
     def _load(self, key: Path, name: str) -> Iterator[Progress | Finished[LoadedModel]]:
         source = open_model(key, name)
         model: Transformer = yield from pass_on(load_model(source))
-        made = LoadedModel(source, model, *_tokenizer_of(source))
+        made = LoadedModel(source, model, *_tokenizer_of(source), self._new_lock())
         with self._lock:
             made = self._models.setdefault(key, made)  # another lab may have been as quick
             self._users[key] = self._users.get(key, 0) + 1

@@ -23,6 +23,8 @@ from core.model.edits import NONE, Edits
 from core.model.rope import Rope, rope_table, turn
 from core.model.trace import NOTHING, Trace
 
+_AT_ONCE = 1024  # tokens in an MLP together: at 8,192 its hidden numbers would take 100 MB and more
+
 
 class Linear(nn.Linear):
     """torch's, with nothing in it until weights are loaded or made.
@@ -266,7 +268,9 @@ class MLP(nn.Module):
         self.down = Linear(config.hidden, config.width, bias=config.mlp_bias)
 
     def forward(self, x: Tensor, trace: Trace = NOTHING) -> Tensor:
-        """What the MLP adds to the residual stream, (B, T, W)."""
+        """What the MLP adds to the residual stream, (B, T, W); a long text goes through it in pieces."""
+        if x.shape[1] > _AT_ONCE and trace is NOTHING:
+            return torch.cat([self(part) for part in torch.split(x, _AT_ONCE, dim=1)], dim=1)
         at = f"blocks.{self.n}.mlp"
         inner = self.inner(x)  # (B, T, F), or (B, T, 2 F): gate, then what it multiplies
         if self.kind == "swiglu":

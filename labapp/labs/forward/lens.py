@@ -37,7 +37,7 @@ def read_lens(loaded: LoadedModel, ids: tuple[int, ...]) -> Iterator[Any]:
     from core.interpret.inside import look_inside
     from core.interpret.lens import logit_lens
 
-    inside = yield from pass_on(look_inside(loaded.model, ids))
+    inside = yield from pass_on(look_inside(loaded.model, ids, loaded.lock))
     yield inside
     yield from logit_lens(inside)
 
