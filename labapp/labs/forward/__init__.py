@@ -15,6 +15,7 @@ from labapp.lab import LabContext
 from labapp.labs.forward.subject import Subject, SubjectPage
 from labapp.pages import PagedLab
 from labapp.scenes import read_json
+from labapp.words import tr
 
 if TYPE_CHECKING:
     from labapp.labs.forward.chat import ChatPage
@@ -133,7 +134,7 @@ class ForwardLab(PagedLab):
 
         def chat() -> None:
             self.frame.show_page("chat")
-            self.chat.line.setText("What is the capital of France?")
+            self.chat.line.setText(tr("What is the capital of France?"))
             self.chat.ask()
 
         def page(name: str) -> Callable[[], object]:
