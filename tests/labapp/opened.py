@@ -17,7 +17,7 @@ from labapp.labs.tokenizer import TokenizerLab
 from labapp.runner import Runner
 from labapp.window import Window
 
-PATIENCE = 20_000  # ms
+PATIENCE = 60_000  # ms; no promise of speed: what is waited for may share its processor with others
 
 
 @contextmanager

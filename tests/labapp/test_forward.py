@@ -21,6 +21,7 @@ from labapp.labs.attention import AttentionLab
 from labapp.labs.forward import ForwardLab
 from labapp.labs.forward.perplexity import Scored
 from labapp.window import Window
+from tests.core.model.test_shelf import tiny
 from tests.labapp.opened import PATIENCE, opened, settled
 from tests.labapp.responsiveness import LoopGaps
 
@@ -39,7 +40,7 @@ def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
 
 @pytest.fixture
 def wait(qtbot: QtBot, window: Window) -> Wait:
-    def wait(until: Callable[[], object], patience: int = 3 * PATIENCE) -> None:
+    def wait(until: Callable[[], object], patience: int = PATIENCE) -> None:
         qtbot.waitUntil(lambda: settled(window) and bool(until()), timeout=patience)
 
     return wait
@@ -228,6 +229,23 @@ def test_the_window_answers_while_it_writes(
     wait(lambda: True)
     report("forward: loop gaps while 60 tokens are written", str(gaps.result))
     gaps.hold(p99=50, longest=250)
+
+
+def test_another_model_is_taken_in_mid_run(qtbot: QtBot, lab: ForwardLab, wait: Wait, tmp_path: Path) -> None:
+    show(lab, wait, "next", "Once upon a time")
+    wait(lambda: lab.next.looked is not None)
+    lab.next.run()
+    qtbot.waitUntil(lambda: len(lab.next.taken) > 2, timeout=PATIENCE)
+    lab.subject.picker.pick(f"file:{tiny(tmp_path / 'tiny', context=64)}")
+    wait(lambda: lab.subject.loaded is not None and lab.subject.loaded.source.name == "tiny")
+    assert "has no tokenizer" in lab.frame.messages.text
+    assert lab.next.taken == []
+    for page in ("flow", "lens", "prompts", "perplexity", "chat"):
+        show(lab, wait, page)
+        assert not lab.current.picture.grab().toImage().isNull()
+    lab.subject.picker.pick("known:smollm2")
+    lab.frame.show_page("next")
+    wait(lambda: lab.subject.ids and lab.next.distribution.rows)
 
 
 @pytest.mark.parametrize("text", ["", "x", "é🙂", "<|im_start|>user", "\n\n", "word " * 9000])

@@ -20,7 +20,7 @@ from core.problems import LabError
 from core.settings import describe
 from core.stages import pass_on
 from labapp.handoff import Handoff
-from labapp.labs.forward.next import STEPS, Taken, taken_of
+from labapp.labs.forward.choosing import STEPS, Taken, taken_of
 from labapp.labs.forward.subject import SubjectPage
 from labapp.runner import Failed, Job, Outcome, Slot, Stopped
 from labapp.widgets.parts import button, card, controls, label

@@ -169,6 +169,8 @@ class FlowPage(SubjectPage):
         self.values = None
         self.token.clear()
         if loaded is None or not ids:
+            self.parts = []
+            self.picture_view.set_parts([], 0, 0)
             return
         config = loaded.source.config
         self.block.blockSignals(True)

@@ -6,8 +6,6 @@ it rests, the table shows what may come next; while it writes, what the last tok
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +13,11 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
-from core.model.settings import GenerationSettings, SamplingSettings
+from core.model.settings import GenerationSettings
 from core.problems import LabError
 from core.settings import describe
-from core.stages import Finished, once
+from core.stages import once
+from labapp.labs.forward.choosing import STEPS, Looked, Taken, choices, look, taken_of
 from labapp.labs.forward.distribution import Distribution, Row
 from labapp.labs.forward.subject import SubjectPage
 from labapp.runner import Failed, Job, Outcome, Slot
@@ -35,63 +34,8 @@ if TYPE_CHECKING:
     from core.model.sampling import Candidates
     from labapp.labs.forward import ForwardLab
 
-SHOWN = 60  # tokens in the table at most
-ALTERNATIVES = 5  # that are kept for each token written
 MOST = 400  # tokens that one run writes at most
 TAIL = 40  # characters of the text in the heading
-TEMPERATURES = [n / 20 for n in range(41)] + [2.5, 3.0, 4.0, 5.0]
-KEPT = [0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 75, 100, 200, 500, 1000]
-STEPS: dict[str, tuple[Sequence[float], tuple[float, str] | None]] = {
-    "repetition_penalty": ([1 + n / 20 for n in range(21)], (1.0, "off")),
-    "temperature": (TEMPERATURES, None),
-    "top_k": (KEPT, (0, "all")),
-    "top_p": ([n / 100 for n in range(5, 101)], (1.0, "all")),
-    "min_p": ([n / 100 for n in range(51)], (0.0, "off")),
-}
-"""The values of the sliders, in the order in which they are applied, and what is said for one of them."""
-
-
-@dataclass(frozen=True)
-class Taken:
-    """A token that was put behind the text.
-
-    Attributes:
-        id: The token.
-        probability: How probable the model held it, before any filter.
-        instead: The most probable tokens in its place, with their probabilities.
-        by_hand: Whether a person chose it.
-    """
-
-    id: int
-    probability: float
-    instead: tuple[tuple[int, float], ...]
-    by_hand: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Looked:
-    """What may come next: logits, and what two settings make of them."""
-
-    logits: Any
-    a: Candidates
-    b: Candidates | None
-
-
-def look(
-    reader: Reader, ids: Sequence[int], a: SamplingSettings, b: SamplingSettings | None
-) -> Iterator[Any]:
-    """The stage: read what is new, and take the choice apart."""
-    logits = yield from reader.read(ids)
-    yield Finished("", choices(logits, ids, a, b))
-
-
-def choices(logits: Any, ids: Sequence[int], a: SamplingSettings, b: SamplingSettings | None) -> Looked:
-    """What the settings make of logits."""
-    from core.model.sampling import candidates
-
-    return Looked(
-        logits, candidates(logits, a, ids, SHOWN), None if b is None else candidates(logits, b, ids, 2000)
-    )
 
 
 class NextPage(SubjectPage):
@@ -516,11 +460,3 @@ class NextPage(SubjectPage):
         settings = state.get("settings")
         if isinstance(settings, dict):
             self.set_settings({k: v for k, v in settings.items() if isinstance(v, int | float)})
-
-
-def taken_of(id_: int, logits: Any, by_hand: bool) -> Taken:
-    """A token with what could have stood in its place."""
-    probabilities = logits.softmax(-1)
-    best = probabilities.topk(min(ALTERNATIVES, len(probabilities)))
-    instead = tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True))
-    return Taken(id_, float(probabilities[id_]), instead, by_hand)
