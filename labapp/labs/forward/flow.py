@@ -171,6 +171,10 @@ class FlowPage(SubjectPage):
         if loaded is None or not ids:
             self.parts = []
             self.picture_view.set_parts([], 0, 0)
+            self.ladder.set_rows([])
+            self.parameters.set_rows([])
+            self.added.setText("")
+            self._show_costs()
             return
         config = loaded.source.config
         self.block.blockSignals(True)
@@ -354,7 +358,8 @@ class FlowPage(SubjectPage):
 
     def _show_sizes(self) -> None:
         total = self.total = sum(part.flops for part in self.parts)
-        self.ladder.rows.set_source(len(self.parts), lambda i: self._ladder_row(self.parts[i], total))
+        parts = self.parts  # the table asks for rows later, too
+        self.ladder.rows.set_source(len(parts), lambda i: self._ladder_row(parts[i], total))
         self._show_costs()
 
     def _show_costs(self) -> None:
