@@ -52,7 +52,14 @@ def test_a_typed_number_changes_all_that_follows(qtbot: QtBot, page: PlayPage) -
     assert "0.94" not in page.pair_title.text()
 
 
-def test_undo_restores_the_numbers(qtbot: QtBot, page: PlayPage) -> None:
+def activate(qtbot: QtBot, window: Window) -> None:
+    """Have the keyboard: without a window manager it takes the screen a moment."""
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow, timeout=PATIENCE)
+
+
+def test_undo_restores_the_numbers(qtbot: QtBot, window: Window, page: PlayPage) -> None:
+    activate(qtbot, window)
     first = page.example
     qtbot.keyClick(page.q, Qt.Key.Key_PageUp)
     second = page.example
@@ -121,7 +128,7 @@ def test_sizes_change_and_come_back(qtbot: QtBot, page: PlayPage) -> None:
 
 
 def test_a_term_of_the_formula_leads_to_its_numbers(qtbot: QtBot, window: Window, page: PlayPage) -> None:
-    window.activateWindow()
+    activate(qtbot, window)
     place = page.formula.place_of("v").center().toPoint()
     qtbot.mouseClick(page.formula, Qt.MouseButton.LeftButton, pos=place)
     assert page.v.hasFocus()
