@@ -26,7 +26,7 @@ from core.stages import Finished, Progress
 
 KEPT_AT_MOST = 96 << 20  # bytes of residual streams
 _TILE = 4 << 20  # bytes of weights that are made at once
-_ROWS = 24  # of a pattern that are made at once, at least
+_ROWS = 48  # of a pattern that are made at once, at least
 _PATTERN_AT_MOST = 512 << 20  # bytes of one pattern
 
 
