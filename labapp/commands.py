@@ -15,7 +15,7 @@ import typer
 from core.artifacts import publish_folder, refer
 from core.problems import LabError
 from core.settings import to_json
-from core.stages import Finished, Progress
+from core.stages import Finished, Progress, run_to_end
 from labapp.rates import amount_in_words
 
 if TYPE_CHECKING:
@@ -171,12 +171,11 @@ def generate_command(
         used, path = _take_fast(shelf, loaded, "close" if close else "fastest", as_json)
     settings = GenerationSettings(temperature, top_k, top_p, min_p, repetition_penalty, max_tokens, seed)
     ids = chat_ids(tokenizer, [{"role": "user", "content": prompt}]) if chat else tokenizer.encode(prompt)
-    stop = frozenset(tokenizer.special_tokens[name] for name in (tokenizer.eos,) if name)
     last: Any = None
     written: list[int] = []
     told = 0
-    for event in _shown(generate(Reader(used), ids, settings, stop), as_json):
-        if isinstance(event, Wrote) and event.id not in stop:
+    for event in _shown(generate(Reader(used), ids, settings, tokenizer.end_ids), as_json):
+        if isinstance(event, Wrote) and event.id not in tokenizer.end_ids:
             written.append(event.id)
             text = tokenizer.decode(written).decode("utf-8", "ignore")  # half a character waits for the rest
             if not as_json:
@@ -243,11 +242,7 @@ def perplexity_command(
     tokenizer = loaded.needed_tokenizer()
     ids = tokenizer.encode(text)
     sizes = [len(tokenizer.token_bytes(i)) for i in ids]
-    last: Any = None
-    for event in _shown(score_tokens(loaded.model, ids, sizes, ScoreSettings(window, overlap)), as_json):
-        last = event
-    _check_finished(last)
-    score = last.result
+    score = _run_stage(score_tokens(loaded.model, ids, sizes, ScoreSettings(window, overlap)), as_json)
     _result(
         {
             "perplexity": score.perplexity, "bits_per_byte": score.bits_per_byte, "loss": score.loss,
@@ -274,27 +269,20 @@ def _load_model(name: str, as_json: bool, shelf: Shelf | None = None) -> Any:
 
     path = known_path(name) if name == "smollm2" else Path(name)
     shelf = shelf or _make_shelf()
-    last: Any = None
-    for event in _shown(shelf.take(path, "SmolLM2-135M" if name == "smollm2" else ""), as_json):
-        last = event
-    _check_finished(last)
-    return last.result
+    return _run_stage(shelf.take(path, "SmolLM2-135M" if name == "smollm2" else ""), as_json)
 
 
 def _take_fast(shelf: Shelf, loaded: Any, setting: str, as_json: bool) -> tuple[Any, dict[str, Any]]:
     """The model on the fast path, and what is to be said of that path."""
-    last: Any = None
-    for event in _shown(shelf.take_fast(loaded, setting), as_json):
-        last = event
-    _check_finished(last)
-    way, exact = last.result.way, last.result.exact
+    fast = _run_stage(shelf.take_fast(loaded, setting), as_json)
+    way, exact = fast.way, fast.exact
     if not as_json:
         print(
             f"fast path: {way.title}; {1 / way.seconds:.0f} tokens/s against {1 / exact.seconds:.0f} exact; "
             f"mean divergence {way.divergence:.4f} nats over {way.tokens} tokens",
             file=sys.stderr,
         )
-    return last.result.model, {
+    return fast.model, {
         "path": way.title, "mean_divergence": way.divergence, "seconds_per_token": way.seconds,
     }  # fmt: skip
 
@@ -372,6 +360,11 @@ def screenshots_command(
         out, size or ["1280x800", "1280x650", "1093x570"], theme or ["light", "dark"]
     ):
         print(path)
+
+
+def _run_stage(stage: Iterator[Any], as_json: bool) -> Any:
+    """Run a stage for its result alone."""
+    return run_to_end(_shown(stage, as_json)).result
 
 
 def _shown(stage: Iterator[Any], as_json: bool) -> Iterator[Any]:

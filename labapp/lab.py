@@ -89,17 +89,18 @@ class Lab(QWidget):
         """
 
         def end(outcome: Outcome) -> None:
-            match outcome:
-                case Done(finished=finished):
-                    then(finished.result)
-                case Failed(error=LabError() as error):
-                    self.frame.messages.show_problem(error)
-                case _:
-                    pass
+            if isinstance(outcome, Done):
+                then(outcome.finished.result)
+            self.show_failure(outcome)
 
         self.context.runner.start(
             Slot(self.name, purpose), make_stage, title=title, on_events=lambda events: None, on_end=end
         )
+
+    def show_failure(self, outcome: Outcome) -> None:
+        """Show in the lab's own bar what a person can mend of a job's end; any other end says nothing."""
+        if isinstance(outcome, Failed) and isinstance(outcome.error, LabError):
+            self.frame.messages.show_problem(outcome.error)
 
     def receive(self, handoff: Handoff) -> None:
         """Open what another lab, the command line or a drop hands over."""

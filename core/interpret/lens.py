@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from core.interpret.inside import Inside
+from core.model.sampling import most_probable
 from core.stages import Finished, Progress
 
 _AT_ONCE = 128  # positions whose logits are made at once: 25 MB at a vocabulary of 49,152
@@ -40,7 +41,7 @@ def logit_lens(inside: Inside) -> Iterator[LensRow | Progress | Finished[None]]:
     layers = len(inside.model.blocks)
     said = torch.empty(0, dtype=torch.long)
     for layer in range(layers, -1, -1):
-        stream = inside.final if layer == layers else inside.stream(layer)[0]  # (T, W)
+        stream = _stream(inside, layer)
         parts: list[tuple[Tensor, Tensor, Tensor]] = []
         for begin in range(0, inside.tokens, _AT_ONCE):
             with torch.inference_mode():
@@ -54,3 +55,15 @@ def logit_lens(inside: Inside) -> Iterator[LensRow | Progress | Finished[None]]:
         said = tokens if layer == layers else said
         yield LensRow(layer, tokens, values, of_final)
     yield Finished(f"{layers + 1:,} layers are read.", None)
+
+
+def lens_cell(inside: Inside, layer: int, position: int, count: int) -> list[tuple[int, float]]:
+    """The most probable tokens at one place: ids with their probabilities."""
+    with torch.inference_mode():
+        logits = inside.model.head(_stream(inside, layer)[None, position : position + 1])[0, 0]  # (V,)
+    return most_probable(logits, count)
+
+
+def _stream(inside: Inside, layer: int) -> Tensor:
+    """The residual stream after so many blocks, (T, W)."""
+    return inside.final if layer == len(inside.model.blocks) else inside.stream(layer)[0]

@@ -94,7 +94,7 @@ def _measure(model: Transformer, ids: tuple[int, ...]) -> Iterator[Progress | Fi
     yield Progress(doing, 0, total, "ways")
     with torch.inference_mode():
         exact = model(torch.tensor([ids]))[0].log_softmax(-1)  # (T, V)
-    found = [Measured("exact", "exact", 0.0, 0.0, 0)]
+    found: list[Measured] = []
     best = float("inf")
     for n, (blocks, head) in enumerate((("exact", "exact"), *_WAYS)):
         made = model
@@ -113,12 +113,10 @@ def _measure(model: Transformer, ids: tuple[int, ...]) -> Iterator[Progress | Fi
             if not n:
                 raise
             continue  # not for tables of these shapes, not on this machine, or not for these numbers
-        mean = sum(divergences) / len(divergences)
-        measured = Measured(blocks, head, median(seconds), 0.0 if not n else mean, len(seconds))
-        found[n:] = [measured] if not n else []
-        if n and mean <= USABLE:  # a mean that is not a number is not
-            found.append(measured)
-            best = min(best, measured.seconds)
+        mean = sum(divergences) / len(divergences) if n else 0.0  # of the exact one it is rounding
+        if mean <= USABLE:  # a mean that is not a number is not
+            found.append(Measured(blocks, head, median(seconds), mean, len(seconds)))
+            best = min(best, found[-1].seconds) if n else best
     yield Finished(f"{len(found)} ways work on this machine.", tuple(found))
 
 

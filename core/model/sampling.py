@@ -120,6 +120,16 @@ def candidates(
     return Candidates(rows, choice.kept, cut, float(-(left * left.log2()).sum()) + 0.0)
 
 
+def most_probable(logits: Tensor, count: int) -> list[tuple[int, float]]:
+    """The most probable tokens of logits, shape (V,), before any filter: ids with their probabilities.
+
+    >>> [(id_, round(share, 2)) for id_, share in most_probable(torch.tensor([0.0, 2.0, 1.0]), 2)]
+    [(1, 0.67), (2, 0.24)]
+    """
+    best = logits.softmax(-1).topk(min(count, len(logits)))
+    return list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
+
+
 def _penalized(logits: Tensor, penalty: float, seen: Sequence[int]) -> Tensor:
     if penalty == 1.0 or not seen:
         return logits

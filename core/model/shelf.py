@@ -45,6 +45,11 @@ class LoadedModel:
         """What its weights take in memory."""
         return sum(p.numel() * p.element_size() for p in self.model.parameters())
 
+    @property
+    def chats(self) -> bool:
+        """Whether it has a chat template."""
+        return self.tokenizer is not None and bool(self.tokenizer.chat_template)
+
     def needed_tokenizer(self) -> Tokenizer:
         """Its tokenizer.
 

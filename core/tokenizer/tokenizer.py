@@ -143,6 +143,11 @@ class Tokenizer:
         """One more than the largest id."""
         return max(len(self.tokens), 1 + max(self.special_tokens.values(), default=-1))
 
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """The tokens with which a model ends its text; empty where none is known."""
+        return frozenset({self.special_tokens[self.eos]}) if self.eos else frozenset()
+
     def token_bytes(self, id_: int) -> bytes:
         """The bytes of a token; a special token's are its text in UTF-8.
 

@@ -125,6 +125,12 @@ class Table(QTableView):
             self.selectRow(choose)
         self.selectionModel().blockSignals(False)
 
+    def fit_height(self) -> None:
+        """Make a short table exactly as high as its rows, so that what stands below follows it."""
+        header = self.horizontalHeader().sizeHint().height()
+        rows = self.rows.rowCount() * self.verticalHeader().defaultSectionSize()
+        self.setFixedHeight(header + rows + 4)
+
     def copy(self) -> None:
         """Copy the selected rows, or all where none is selected, with their header."""
         chosen = sorted({index.row() for index in self.selectionModel().selectedRows()})

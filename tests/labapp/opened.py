@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from core.artifacts import Workspace
+from core.problems import LabError
+from core.tokenizer.known import known_path
 from labapp.labs import CATALOGUE, Entry
 from labapp.labs.tokenizer import TokenizerLab
 from labapp.runner import Runner
@@ -42,6 +45,22 @@ def opened(
             gc.collect()
             QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
             QApplication.processEvents()
+
+
+@contextmanager
+def opened_on_smollm2(qtbot: QtBot, root: Path, lab: str) -> Iterator[Window]:
+    """The same for a lab that shows SmolLM2; the test is skipped, and says why, where that is not installed."""
+    try:
+        known_path("smollm2")
+    except LabError as error:
+        pytest.skip(str(error))
+    with opened(qtbot, root, lab=lab) as made:
+        yield made
+
+
+def wait(qtbot: QtBot, window: Window, until: Callable[[], object]) -> None:
+    """Let the window work until nothing runs and `until()` holds."""
+    qtbot.waitUntil(lambda: settled(window) and bool(until()), timeout=PATIENCE)
 
 
 def settled(window: Window) -> bool:

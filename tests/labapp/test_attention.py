@@ -10,23 +10,17 @@ import pytest
 from PySide6.QtCore import QPointF, Qt
 from pytestqt.qtbot import QtBot
 
-from core.problems import LabError
-from core.tokenizer.known import known_path
 from labapp.handoff import Handoff
 from labapp.labs.attention import AttentionLab
 from labapp.labs.attention.heads import HeadsPage
 from labapp.window import Window
-from tests.labapp.opened import PATIENCE, opened, settled
+from tests.labapp.opened import opened_on_smollm2, wait
 from tests.labapp.responsiveness import LoopGaps
 
 
 @pytest.fixture
 def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
-    try:
-        known_path("smollm2")
-    except LabError as error:
-        pytest.skip(str(error))
-    with opened(qtbot, tmp_path, lab="attention") as made:
+    with opened_on_smollm2(qtbot, tmp_path, "attention") as made:
         yield made
 
 
@@ -36,10 +30,6 @@ def page(qtbot: QtBot, window: Window) -> HeadsPage:
     assert isinstance(lab, AttentionLab)
     wait(qtbot, window, lambda: lab.heads.pair is not None)
     return lab.heads
-
-
-def wait(qtbot: QtBot, window: Window, until: Callable[[], object]) -> None:
-    qtbot.waitUntil(lambda: settled(window) and bool(until()), timeout=PATIENCE)
 
 
 def test_the_scene_asks_before_it_shows(qtbot: QtBot, window: Window, page: HeadsPage) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,22 +10,16 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
-from core.problems import LabError
-from core.tokenizer.known import known_path
 from labapp.labs.attention import AttentionLab
 from labapp.labs.attention.ablation import SCENES, AblationPage
 from labapp.labs.attention.pins import AT_MOST, Pins
 from labapp.window import Window
-from tests.labapp.opened import PATIENCE, opened, settled
+from tests.labapp.opened import opened, opened_on_smollm2, wait
 
 
 @pytest.fixture
 def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
-    try:
-        known_path("smollm2")
-    except LabError as error:
-        pytest.skip(str(error))
-    with opened(qtbot, tmp_path, lab="attention") as made:
+    with opened_on_smollm2(qtbot, tmp_path, "attention") as made:
         yield made
 
 
@@ -40,10 +34,6 @@ def ablation_of(qtbot: QtBot, window: Window) -> AblationPage:
     lab.frame.show_page("ablation")
     wait(qtbot, window, lambda: lab.heads.inside is not None)
     return lab.ablation
-
-
-def wait(qtbot: QtBot, window: Window, until: Callable[[], object]) -> None:
-    qtbot.waitUntil(lambda: settled(window) and bool(until()), timeout=PATIENCE)
 
 
 def test_pins_are_kept_once_and_not_too_many(qtbot: QtBot) -> None:

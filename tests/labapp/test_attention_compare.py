@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
-from core.problems import LabError
-from core.tokenizer.known import known_path
 from labapp.labs.attention import AttentionLab
 from labapp.labs.attention.compare import ComparePage
 from labapp.window import Window
-from tests.labapp.opened import PATIENCE, opened, settled
+from tests.labapp.opened import opened, opened_on_smollm2, wait
 
 
 @pytest.fixture
 def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
-    try:
-        known_path("smollm2")
-    except LabError as error:
-        pytest.skip(str(error))
-    with opened(qtbot, tmp_path, lab="attention") as made:
+    with opened_on_smollm2(qtbot, tmp_path, "attention") as made:
         yield made
 
 
@@ -38,10 +32,6 @@ def compare_of(qtbot: QtBot, window: Window) -> ComparePage:
     lab.frame.show_page("compare")
     wait(qtbot, window, lambda: len(lab.compare.b.weights))
     return lab.compare
-
-
-def wait(qtbot: QtBot, window: Window, until: Callable[[], object]) -> None:
-    qtbot.waitUntil(lambda: settled(window) and bool(until()), timeout=PATIENCE)
 
 
 def test_two_heads_stand_side_by_side(qtbot: QtBot, window: Window, page: ComparePage) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,23 +11,17 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from core.problems import LabError
-from core.tokenizer.known import known_path
 from labapp.handoff import Handoff
 from labapp.labs.attention import CAT, AttentionLab
 from labapp.labs.attention.formula import FormulaPage
 from labapp.labs.attention.walk_steps import STEPS
 from labapp.window import Window
-from tests.labapp.opened import PATIENCE, opened, settled
+from tests.labapp.opened import opened, opened_on_smollm2, wait
 
 
 @pytest.fixture
 def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
-    try:
-        known_path("smollm2")
-    except LabError as error:
-        pytest.skip(str(error))
-    with opened(qtbot, tmp_path, lab="attention") as made:
+    with opened_on_smollm2(qtbot, tmp_path, "attention") as made:
         yield made
 
 
@@ -42,10 +36,6 @@ def formula_of(qtbot: QtBot, window: Window) -> FormulaPage:
     lab.frame.show_page("formula")
     wait(qtbot, window, lambda: lab.formula.worked is not None)
     return lab.formula
-
-
-def wait(qtbot: QtBot, window: Window, until: Callable[[], object]) -> None:
-    qtbot.waitUntil(lambda: settled(window) and bool(until()), timeout=PATIENCE)
 
 
 def test_it_walks_where_the_heads_page_looks(qtbot: QtBot, window: Window, page: FormulaPage) -> None:

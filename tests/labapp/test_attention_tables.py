@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
 
-from core.problems import LabError
-from core.tokenizer.known import known_path
 from labapp.labs.attention import AttentionLab
 from labapp.labs.attention.tables import AttentionPage, as_csv
 from labapp.window import Window
-from tests.labapp.opened import PATIENCE, opened, settled
+from tests.labapp.opened import opened_on_smollm2, wait
 
 
 @pytest.fixture
 def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
-    try:
-        known_path("smollm2")
-    except LabError as error:
-        pytest.skip(str(error))
-    with opened(qtbot, tmp_path, lab="attention") as made:
+    with opened_on_smollm2(qtbot, tmp_path, "attention") as made:
         yield made
-
-
-def wait(qtbot: QtBot, window: Window, until: Callable[[], object]) -> None:
-    qtbot.waitUntil(lambda: settled(window) and bool(until()), timeout=PATIENCE)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,15 @@ import torch
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
-from core.problems import LabError
 from core.stages import run_to_end
-from core.tokenizer.known import known_path
 from labapp.handoff import Handoff
 from labapp.labs.attention import AttentionLab
 from labapp.labs.forward import ForwardLab
 from labapp.labs.forward.perplexity import Scored
 from labapp.window import Window
 from tests.core.model.test_shelf import tiny
-from tests.labapp.opened import PATIENCE, opened, settled
+from tests.labapp.opened import PATIENCE, opened_on_smollm2
+from tests.labapp.opened import wait as wait_until
 from tests.labapp.responsiveness import LoopGaps
 
 Wait = Callable[..., None]
@@ -30,20 +30,13 @@ Wait = Callable[..., None]
 
 @pytest.fixture
 def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
-    try:
-        known_path("smollm2")
-    except LabError as error:
-        pytest.skip(str(error))
-    with opened(qtbot, tmp_path, lab="forward") as made:
+    with opened_on_smollm2(qtbot, tmp_path, "forward") as made:
         yield made
 
 
 @pytest.fixture
 def wait(qtbot: QtBot, window: Window) -> Wait:
-    def wait(until: Callable[[], object], patience: int = PATIENCE) -> None:
-        qtbot.waitUntil(lambda: settled(window) and bool(until()), timeout=patience)
-
-    return wait
+    return partial(wait_until, qtbot, window)
 
 
 @pytest.fixture

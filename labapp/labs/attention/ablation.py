@@ -15,8 +15,8 @@ from core.problems import LabError
 from core.stages import once
 from labapp.labs.attention.cause import Compared, compare_each, say_next
 from labapp.labs.attention.matter import MatterView, in_words, named
-from labapp.labs.attention.tables import AttentionPage, Numbers, fit_height
-from labapp.runner import Failed, Outcome, Slot
+from labapp.labs.attention.tables import AttentionPage, Numbers
+from labapp.runner import Outcome, Slot
 from labapp.scenes import read_json
 from labapp.widgets.bars import Bar, Bars
 from labapp.widgets.parts import button, card, controls, field, label
@@ -296,8 +296,7 @@ class AblationPage(AttentionPage):
             self._show_results()
 
     def _on_end(self, outcome: Outcome) -> None:
-        if isinstance(outcome, Failed) and isinstance(outcome.error, LabError):
-            self.lab.frame.messages.show_problem(outcome.error)
+        self.lab.show_failure(outcome)
 
     def _choose(self, row: int) -> None:
         self.matter.choose(row)
@@ -336,7 +335,7 @@ class AblationPage(AttentionPage):
         self.table.set_rows(
             [(row[0], f"{100 * row[1]:.1f} %", f"{100 * row[2]:.1f} %") for row in result.rows]
         )
-        fit_height(self.table)
+        self.table.fit_height()
         self.verdict.setText(in_words(result))
 
     # State, pictures.

@@ -138,12 +138,11 @@ def _each(stages: list[Iterator[Any]]) -> Iterator[Any]:
 
 def say_next(loaded: LoadedModel, inside: Inside, shown: int) -> tuple[tuple[str, float], ...]:
     """The most probable next tokens of a text that is read, each with its probability."""
-    found = inside.logits(slice(-1, None))[0].softmax(-1).topk(shown)
+    from core.model.sampling import most_probable
+
     tokenizer = loaded.needed_tokenizer()
-    return tuple(
-        (visible(tokenizer.token_bytes(i)), p)
-        for i, p in zip(found.indices.tolist(), found.values.tolist(), strict=True)
-    )
+    found = most_probable(inside.logits(slice(-1, None))[0], shown)
+    return tuple((visible(tokenizer.token_bytes(i)), p) for i, p in found)
 
 
 class CausePanel(QWidget):
@@ -197,10 +196,7 @@ class CausePanel(QWidget):
             self._says.setText(tr("A pattern is not a cause: switch the head off and see what changes."))
             return
         self._table.set_rows([(name, f"{100 * a:.1f} %", f"{100 * b:.1f} %") for name, a, b in result.rows])
-        self._table.setFixedHeight(
-            self._table.horizontalHeader().sizeHint().height()
-            + self._table.verticalHeader().defaultSectionSize() * len(result.rows) + 4
-        )  # fmt: skip
+        self._table.fit_height()
         low, high = result.band
         verdict = (
             tr("More than any of the random heads: on this text it matters.")

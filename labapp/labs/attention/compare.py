@@ -28,7 +28,7 @@ from core.stages import once, run_to_end
 from labapp.labs.attention.heads import LONGEST, TYPING, name_of
 from labapp.labs.attention.matter import named
 from labapp.labs.attention.pattern import PatternView
-from labapp.labs.attention.tables import AttentionPage, Numbers, fit_height
+from labapp.labs.attention.tables import AttentionPage, Numbers
 from labapp.scenes import read_json
 from labapp.widgets.bars import Bar, Bars
 from labapp.widgets.model_picker import ModelPicker
@@ -412,7 +412,7 @@ class ComparePage(AttentionPage):
             bars.set_bars(
                 [Bar(view.tokens[i], float(looks[i]), f"{looks[i]:.2f}", i == column) for i in best]
             )
-        fit_height(self.pair)
+        self.pair.fit_height()
 
     def _show_rows(self) -> None:
         exact = self.apart.exact
@@ -431,7 +431,7 @@ class ComparePage(AttentionPage):
         rows = moved(self.a.weights, self.b.weights)
         self._most = np.argsort(-rows, kind="stable")[:ROWS].tolist()
         self.rows.set_rows([(self.apart.tokens[i], f"{100 * float(rows[i]):.0f} %") for i in self._most])
-        fit_height(self.rows)
+        self.rows.fit_height()
         share = 100 * float(rows[1:].mean()) if len(rows) > 1 else 0.0
         self.says.setText(
             tr("{all:.0f} % of all weight lies elsewhere, the first token left out; most for “{token}”.",

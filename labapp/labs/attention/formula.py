@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 
 from core.stages import once
 from labapp.labs.attention.left_out import LeftOutPanel, Said, say_without
-from labapp.labs.attention.tables import AttentionPage, Numbers, fit_height
+from labapp.labs.attention.tables import AttentionPage, Numbers
 from labapp.labs.attention.walk_steps import STEPS, StepView, terms_of
 from labapp.widgets.formula import Formula
 from labapp.widgets.parts import controls, field, inset, label
@@ -272,7 +272,7 @@ class FormulaPage(AttentionPage):
         rows.append((tr("weight") if softmax else tr("weight, no softmax"), _number(worked.weights[column])))
         rows.append((tr("all weights together"), _number(worked.weights.sum())))
         self.table.set_rows(rows)
-        fit_height(self.table)
+        self.table.fit_height()
 
     # State, pictures.
 

@@ -23,13 +23,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.problems import LabError
 from core.stages import Finished, once
 from labapp.labs.attention.cause import CausePanel, Compared, compare
 from labapp.labs.attention.grid import Head, HeadGrid
 from labapp.labs.attention.pattern import PatternView
 from labapp.labs.attention.tables import AttentionPage, Numbers
-from labapp.runner import Done, Failed, Outcome, Slot
+from labapp.runner import Done, Outcome, Slot
 from labapp.widgets.bars import Bar, Bars
 from labapp.widgets.model_picker import FIRST, ModelPicker
 from labapp.widgets.parts import WholeLabel, card, controls, field, label
@@ -268,14 +267,10 @@ class HeadsPage(AttentionPage):
                     pass
 
     def _on_read_end(self, outcome: Outcome) -> None:
-        match outcome:
-            case Done():
-                self._show_labels()
-                self._probe_once()
-            case Failed(error=LabError() as error):
-                self.lab.frame.messages.show_problem(error)
-            case _:
-                pass
+        if isinstance(outcome, Done):
+            self._show_labels()
+            self._probe_once()
+        self.lab.show_failure(outcome)
 
     def _take_text(self, inside: Inside, tokens: tuple[bytes, ...]) -> None:
         self.inside = inside

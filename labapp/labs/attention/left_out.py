@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from core.stages import Finished
-from labapp.labs.attention.tables import fit_height
 from labapp.widgets.parts import label
 from labapp.widgets.table import Column, Table
 from labapp.widgets.token_text import visible
@@ -101,7 +100,7 @@ class LeftOutPanel(QWidget):
                 for name, a, b in result.rows
             ]
         )
-        fit_height(self._table)
+        self._table.fit_height()
         self._says.setText(
             tr("The steps are left out in every head of every layer; it was trained with them.")
             if result.finite

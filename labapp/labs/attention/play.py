@@ -37,7 +37,7 @@ from core.interpret.by_hand import (
 )
 from core.problems import LabError
 from labapp.labs.attention.cells import Cells, number
-from labapp.labs.attention.tables import AttentionPage, Numbers, fit_height
+from labapp.labs.attention.tables import AttentionPage, Numbers
 from labapp.scenes import read_json
 from labapp.widgets.formula import Formula, Term
 from labapp.widgets.parts import button, card, controls, field, flat_button, inset, label
@@ -348,7 +348,7 @@ class PlayPage(AttentionPage):
         if example.steps.softmax:
             rows.append((tr("softmax: weight"), "", "", number(weight)))
         self.table.set_rows(rows)
-        fit_height(self.table)
+        self.table.fit_height()
         self._show_dictionary(row)
 
     def _show_dictionary(self, row: int) -> None:

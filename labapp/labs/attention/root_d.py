@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSlider, QVBoxLayout, QWid
 
 from core.interpret.spread import LONGEST, QUERIES, STEP, SpreadAt, measure_spread, softmax
 from labapp.idle import when_idle
-from labapp.labs.attention.tables import AttentionPage, Numbers, fit_height
+from labapp.labs.attention.tables import AttentionPage, Numbers
 from labapp.runner import Slot
 from labapp.scenes import read_json
 from labapp.theme import CATEGORIES
@@ -272,7 +272,7 @@ class RootDPage(AttentionPage):
                 (tr("its slope, w (1 − w)"), f"{a.slope:.3f}", f"{b.slope:.3f}"),
             ]
         )
-        fit_height(self.table)
+        self.table.fit_height()
         self.summary.setText(
             tr(
                 "Undivided, one key of {n} takes {a:.0f} % of the weight, on average; divided, {b:.0f} %.",

@@ -1,4 +1,4 @@
-"""What the pages of this lab share: the numbers behind their pictures, and tables as high as their rows."""
+"""What the pages of this lab share: the numbers behind their pictures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 from collections.abc import Sequence
 
 from labapp.pages import LabPage
-from labapp.widgets.table import Table
 
 Numbers = tuple[Sequence[str], Sequence[Sequence[str]]]
 """Headers of columns, and rows."""
@@ -32,10 +31,3 @@ def as_csv(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     writer.writerow(columns)
     writer.writerows([[cell.replace("−", "-") for cell in row] for row in rows])
     return text.getvalue()
-
-
-def fit_height(table: Table) -> None:
-    """Make a short table exactly as high as its rows, so that what stands below follows it."""
-    rows = table.rows.rowCount()
-    header = table.horizontalHeader().sizeHint().height()
-    table.setFixedHeight(header + rows * table.verticalHeader().defaultSectionSize() + 4)

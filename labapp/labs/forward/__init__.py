@@ -6,13 +6,14 @@ What to notice: one pass gives one number for each token of the vocabulary; ever
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from PySide6.QtWidgets import QWidget
 
 from labapp.handoff import Handoff
 from labapp.lab import LabContext
-from labapp.labs.forward.subject import Subject, SubjectPage
+from labapp.labs.forward.subject import Subject
 from labapp.pages import PagedLab
 from labapp.scenes import read_json
 from labapp.words import tr
@@ -42,17 +43,13 @@ class ForwardLab(PagedLab):
     )
 
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
-        self.subject: Subject
         super().__init__(context, parent)
-        self._shown_page().shown()
+        self.current.shown()
 
-    def _columns(self, name: str) -> Any:
-        if not hasattr(self, "subject"):
-            self.subject = Subject(self)
-        return super()._columns(name)
-
-    def _shown_page(self) -> SubjectPage:
-        return cast(SubjectPage, self.current)
+    @cached_property
+    def subject(self) -> Subject:
+        """The model and the text; pages share them."""
+        return Subject(self)
 
     def strip_text(self, page: str) -> str:
         return str(read_json("forward", "strip.json")[page])

@@ -34,6 +34,7 @@ from labapp.words import tr
 if TYPE_CHECKING:
     from core.model.shelf import FastModel, LoadedModel
     from labapp.labs.forward import ForwardLab
+    from labapp.models import Models
 
 ANSWER = 300  # tokens of an answer at most
 TEMPERATURE = 0.4  # at first
@@ -75,18 +76,18 @@ class Ready:
 
 
 def answer(
-    page: ChatPage, loaded: LoadedModel, path: str, messages: list[dict[str, str]], settings: Any
+    models: Models, loaded: LoadedModel, path: str, messages: list[dict[str, str]], settings: Any
 ) -> Iterator[Any]:
     """The stage: find the path, put the conversation into the template, write.
 
     Raises:
         LabError: The model has no tokenizer.
     """
-    return _answer(page, loaded, loaded.needed_tokenizer(), path, messages, settings)
+    return _answer(models, loaded, loaded.needed_tokenizer(), path, messages, settings)
 
 
 def _answer(
-    page: ChatPage,
+    models: Models,
     loaded: LoadedModel,
     tokenizer: Any,
     path: str,
@@ -98,12 +99,11 @@ def _answer(
 
     fast = None
     if path != "exact":
-        fast = yield from pass_on(page.context.models.take_fast(loaded, path))
+        fast = yield from pass_on(models.take_fast(loaded, path))
     ids = chat_ids(tokenizer, messages)
     yield Ready(fast, tuple(ids))
-    stop = frozenset(tokenizer.special_tokens[name] for name in (tokenizer.eos,) if name)
     reader = Reader(loaded.model if fast is None else fast.model)
-    yield from generate(reader, ids, settings, stop, with_logits=True)
+    yield from generate(reader, ids, settings, tokenizer.end_ids, with_logits=True)
 
 
 class ChatPage(SubjectPage):
@@ -204,10 +204,10 @@ class ChatPage(SubjectPage):
         self._model = loaded
         self.clear()
         self.measured.setText("")
-        chats = loaded is not None and loaded.tokenizer is not None and bool(loaded.tokenizer.chat_template)
-        self.line.setEnabled(chats or loaded is None)
+        chats = loaded is None or loaded.chats
+        self.line.setEnabled(chats)
         self.line.setPlaceholderText(
-            tr("Ask the model something") if chats or loaded is None
+            tr("Ask the model something") if chats
             else tr("This model has no chat template: choose one made for chatting")
         )  # fmt: skip
         self._show_buttons()
@@ -234,10 +234,10 @@ class ChatPage(SubjectPage):
         settings = GenerationSettings(
             temperature=self.temperature.value, max_tokens=ANSWER, seed=len(self.turns)
         )
-        path = self.path.currentData()
+        path, models = self.path.currentData(), self.context.models
         self._job = self.context.runner.start(
             Slot(self.lab.name, "answer"),
-            lambda: answer(self, loaded, path, messages, settings),
+            lambda: answer(models, loaded, path, messages, settings),
             title=tr("Answering"),
             on_events=self._on_events,
             on_end=self._on_end,
@@ -283,9 +283,7 @@ class ChatPage(SubjectPage):
             return
         turn = self.turns[-1]
         loaded = self.subject.loaded
-        tokenizer = loaded.tokenizer if loaded is not None else None
-        eos = None if tokenizer is None else tokenizer.special_tokens.get(tokenizer.eos or "")
-        if turn.words and turn.words[-1].id == eos:
+        if loaded is not None and turn.words and turn.words[-1].id in loaded.needed_tokenizer().end_ids:
             turn.words.pop()
         seconds = max(1e-3, time.perf_counter() - self._began)
         rate = tr("{n} tokens", n=len(turn.words))
@@ -387,10 +385,7 @@ class ChatPage(SubjectPage):
         self.instead.set_rows(
             [(visible(self.subject.token_bytes(i)), f"{100 * p:.1f} %") for i, p in taken.instead]
         )
-        row = self.instead.verticalHeader().defaultSectionSize()
-        self.instead.setFixedHeight(
-            self.instead.horizontalHeader().sizeHint().height() + row * len(taken.instead) + 4
-        )
+        self.instead.fit_height()
 
     def why(self, where: str) -> None:
         """Open what the model had read before the chosen word: in another page, or in the Attention lab."""

@@ -72,7 +72,7 @@ def choices(logits: Any, ids: Sequence[int], a: SamplingSettings, b: SamplingSet
 
 def taken_of(id_: int, logits: Any, by_hand: bool) -> Taken:
     """A token with what could have stood in its place."""
-    probabilities = logits.softmax(-1)
-    best = probabilities.topk(min(ALTERNATIVES, len(probabilities)))
-    instead = tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True))
-    return Taken(id_, float(probabilities[id_]), instead, by_hand)
+    from core.model.sampling import most_probable
+
+    probability = float(logits.softmax(-1)[id_])
+    return Taken(id_, probability, tuple(most_probable(logits, ALTERNATIVES)), by_hand)

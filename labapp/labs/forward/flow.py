@@ -300,8 +300,7 @@ class FlowPage(SubjectPage):
              if part.parameters else tr("none")),
         ]  # fmt: skip
         self.facts.set_rows(facts)
-        row = self.facts.verticalHeader().defaultSectionSize()
-        self.facts.setFixedHeight(self.facts.horizontalHeader().sizeHint().height() + row * len(facts) + 4)
+        self.facts.fit_height()
         self._show_numbers(part)
 
     def _show_numbers(self, part: Part) -> None:

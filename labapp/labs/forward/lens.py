@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from core.problems import LabError
-from core.stages import Finished, pass_on
+from core.stages import once, pass_on
 from labapp.labs.forward.lens_grid import LensGrid
 from labapp.labs.forward.subject import SubjectPage
-from labapp.runner import Failed, Outcome, Slot
+from labapp.runner import Outcome, Slot
 from labapp.widgets.bars import Bar, Bars
 from labapp.widgets.parts import WholeLabel, card, controls, label
 from labapp.widgets.table import Column, Table
@@ -118,8 +117,7 @@ class LensPage(SubjectPage):
                     pass
 
     def _on_end(self, outcome: Outcome) -> None:
-        if isinstance(outcome, Failed) and isinstance(outcome.error, LabError):
-            self.lab.frame.messages.show_problem(outcome.error)
+        self.lab.show_failure(outcome)
         if self.grid.complete:
             self.choose(*self.grid.chosen)
 
@@ -130,7 +128,14 @@ class LensPage(SubjectPage):
         if inside is None or not self.grid.complete:
             return
         self.cell_title.setText(self.grid.says((layer, position)))
-        self.lab.ask("cell", lambda: _cell(inside, layer, position), tr("Reading a cell"), self._show_cell)
+        from core.interpret.lens import lens_cell
+
+        self.lab.ask(
+            "cell",
+            lambda: once(lambda: lens_cell(inside, layer, position, MOST)),
+            tr("Reading a cell"),
+            self._show_cell,
+        )
         layers = sorted(self.of_final, reverse=True)
         final = self.grid.name_of((layers[0], position))
         shares = [self.of_final[n][position] for n in layers]
@@ -150,8 +155,7 @@ class LensPage(SubjectPage):
         self.best.set_rows(
             [(visible(self.subject.token_bytes(i)), f"{100 * share:.1f} %") for i, share in best]
         )
-        row = self.best.verticalHeader().defaultSectionSize()
-        self.best.setFixedHeight(self.best.horizontalHeader().sizeHint().height() + row * len(best) + 4)
+        self.best.fit_height()
 
     def take_focus(self) -> None:
         self.grid.setFocus()
@@ -163,14 +167,3 @@ class LensPage(SubjectPage):
 def _of_layer(layer: int) -> str:
     """From where on the answer is known."""
     return tr("one half from the start") if layer == 0 else tr("one half from block {n} on", n=layer - 1)
-
-
-def _cell(inside: Inside, layer: int, position: int) -> Iterator[Finished[list[tuple[int, float]]]]:
-    """The stage: what one cell says."""
-    import torch
-
-    last = len(inside.model.blocks)
-    stream = inside.final[position] if layer == last else inside.stream(layer)[0, position]
-    with torch.inference_mode():
-        best = inside.model.head(stream[None, None])[0, 0].softmax(-1).topk(MOST)
-    yield Finished("", list(zip(best.indices.tolist(), best.values.tolist(), strict=True)))

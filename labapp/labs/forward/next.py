@@ -20,7 +20,7 @@ from core.stages import once
 from labapp.labs.forward.choosing import STEPS, Looked, Taken, choices, look, taken_of
 from labapp.labs.forward.distribution import Distribution, Row
 from labapp.labs.forward.subject import SubjectPage
-from labapp.runner import Failed, Job, Outcome, Slot
+from labapp.runner import Job, Outcome, Slot
 from labapp.widgets.parts import WholeLabel, button, card, controls, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.slider_field import SliderField
@@ -134,12 +134,7 @@ class NextPage(SubjectPage):
         column.addWidget(self.token_title)
         column.addWidget(self.instead)
         column.addStretch(1)
-        self._fit(self.facts, 5)
         self._show_token(None)
-
-    def _fit(self, table: Table, rows: int) -> None:
-        row = table.verticalHeader().defaultSectionSize()
-        table.setFixedHeight(table.horizontalHeader().sizeHint().height() + row * rows + 4)
 
     # Settings.
 
@@ -277,12 +272,11 @@ class NextPage(SubjectPage):
         if loaded is None or not ids:
             raise LabError(tr("There is no text to go on from."), tr("Type at least one character."))
         tokenizer = loaded.needed_tokenizer()
-        stop = frozenset(tokenizer.special_tokens[name] for name in (tokenizer.eos,) if name)
         writer = self._writer = self._writer or Reader(loaded.model)
         settings = self._settings()
         self._job = self.context.runner.start(
             Slot(self.lab.name, "write"),
-            lambda: generate(writer, ids, settings, stop, with_logits=True),
+            lambda: generate(writer, ids, settings, tokenizer.end_ids, with_logits=True),
             title=tr("Writing"),
             paused=True,
             on_events=self._on_wrote,
@@ -317,11 +311,7 @@ class NextPage(SubjectPage):
         self._show_rows(looked, event.id)
 
     def _on_end(self, outcome: Outcome) -> None:
-        match outcome:
-            case Failed(error=LabError() as error):
-                self.lab.frame.messages.show_problem(error)
-            case _:
-                pass
+        self.lab.show_failure(outcome)
         self._show_buttons()
         if self._job is not None:
             self.look()
@@ -369,6 +359,7 @@ class NextPage(SubjectPage):
                 left -= cut
                 rows.append((name, f"{left:,}"))
         self.facts.set_rows(rows)
+        self.facts.fit_height()
         self.says.setText(
             tr(
                 "Entropy {bits:.2f} bits: as uncertain as a fair choice among {n:.1f} tokens. The "
@@ -415,7 +406,7 @@ class NextPage(SubjectPage):
         self.instead.set_rows(
             [(visible(self.subject.token_bytes(i)), f"{100 * p:.1f} %") for i, p in taken.instead]
         )
-        self._fit(self.instead, len(taken.instead))
+        self.instead.fit_height()
 
     def _show_buttons(self) -> None:
         writing = self._writing

@@ -267,14 +267,13 @@ class PerplexityPage(SubjectPage):
         self.title.setText(tr("After “…{text}”", text=visible(before).replace("␣", " ").lstrip()))
         self.says.setText(self._describe(place))
         ids, shares = self._best[place]
-        row = self.best.verticalHeader().defaultSectionSize()
-        self.best.setFixedHeight(self.best.horizontalHeader().sizeHint().height() + row * len(ids) + 4)
         self.best.set_rows(
             [
                 (visible(self.subject.token_bytes(i)), f"{100 * p:.1f} %")
                 for i, p in zip(ids.tolist(), shares.tolist(), strict=True)
             ]
         )
+        self.best.fit_height()
 
     def take_focus(self) -> None:
         self.view.setFocus(Qt.FocusReason.OtherFocusReason)

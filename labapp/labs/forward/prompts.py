@@ -25,10 +25,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.problems import LabError
 from core.stages import Finished, Progress
 from labapp.labs.forward.subject import TYPING, SubjectPage
-from labapp.runner import Failed, Outcome, Slot
+from labapp.runner import Outcome, Slot
 from labapp.scenes import read_json
 from labapp.theme import theme_of
 from labapp.widgets.bars import Bar, Bars
@@ -98,9 +97,9 @@ def answer_prompts(loaded: LoadedModel, cases: dict[int, Case]) -> Iterator[Any]
 def _answer(loaded: LoadedModel, tokenizer: Any, cases: dict[int, Case]) -> Iterator[Any]:
     from core.model.chat import chat_ids
     from core.model.generation import Reader, Written, generate
+    from core.model.sampling import most_probable
     from core.model.settings import GenerationSettings
 
-    stop = frozenset(tokenizer.special_tokens[name] for name in (tokenizer.eos,) if name)
     for place, case in cases.items():
         if not case.text:
             continue
@@ -110,15 +109,12 @@ def _answer(loaded: LoadedModel, tokenizer: Any, cases: dict[int, Case]) -> Iter
             ids = tokenizer.encode(case.text)
         reader = Reader(loaded.model)
         logits = yield from reader.read(ids)
-        top = logits.softmax(-1).topk(min(BEST, len(logits)))
-        best = tuple(
-            (tokenizer.token_bytes(i), p)
-            for i, p in zip(top.indices.tolist(), top.values.tolist(), strict=True)
-        )
+        best = tuple((tokenizer.token_bytes(i), p) for i, p in most_probable(logits, BEST))
         tokens = tuple(tokenizer.token_bytes(i) for i in ids)
         yield Answered(place, tuple(ids), tokens, best, "", False)
         written = Written((), None)
-        for event in generate(reader, ids, GenerationSettings(temperature=0.0, max_tokens=ANSWER), stop):
+        settings = GenerationSettings(temperature=0.0, max_tokens=ANSWER)
+        for event in generate(reader, ids, settings, tokenizer.end_ids):
             if isinstance(event, Finished):
                 written = event.result
             else:
@@ -328,8 +324,7 @@ class PromptsPage(SubjectPage):
         if loaded is self._model:
             return
         self._model = loaded
-        chats = loaded is not None and loaded.tokenizer is not None and bool(loaded.tokenizer.chat_template)
-        self.template.setEnabled(chats)
+        self.template.setEnabled(loaded is not None and loaded.chats)
         self.answers = {}
         for panel, case in zip(self.panels, self.cases, strict=True):
             panel.show_case(case)
@@ -340,8 +335,7 @@ class PromptsPage(SubjectPage):
         loaded = self.subject.loaded
         if loaded is None:
             return
-        has_template = loaded.tokenizer is not None and bool(loaded.tokenizer.chat_template)
-        wanted = {n: self.cases[n] for n in places if has_template or not self.cases[n].template}
+        wanted = {n: self.cases[n] for n in places if loaded.chats or not self.cases[n].template}
         for n in set(range(PANELS)) - set(wanted) - set(self.answers):
             self.panels[n].answer.setText(tr("This model has no chat template."))
         self.lab.attempt(self._start, loaded, wanted)
@@ -364,8 +358,7 @@ class PromptsPage(SubjectPage):
                     self._show_details()
 
     def _on_end(self, outcome: Outcome) -> None:
-        if isinstance(outcome, Failed) and isinstance(outcome.error, LabError):
-            self.lab.frame.messages.show_problem(outcome.error)
+        self.lab.show_failure(outcome)
 
     def _show_details(self) -> None:
         case, answered = self.cases[self.place], self.answers.get(self.place)

@@ -134,9 +134,8 @@ class Subject(QWidget):
         self.loaded = loaded
         self.ids = ()
         self.version += 1
-        chats = loaded.tokenizer is not None and bool(loaded.tokenizer.chat_template)
-        self.template.setEnabled(chats)
-        if not chats:
+        self.template.setEnabled(loaded.chats)
+        if not loaded.chats:
             self.template.setChecked(False)
         self.model_changed.emit()
         self.encode()

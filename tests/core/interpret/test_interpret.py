@@ -15,7 +15,7 @@ from core.interpret.ablation import ablate, switched_off
 from core.interpret.contributions import contributions
 from core.interpret.heads import MEASURES, LayerMeasured, label_of, measure_heads, probe_sentences
 from core.interpret.inside import Inside, look_inside
-from core.interpret.lens import LensRow, logit_lens
+from core.interpret.lens import LensRow, lens_cell, logit_lens
 from core.model.config import ModelConfig
 from core.model.initial import new_model
 from core.model.trace import Trace
@@ -130,6 +130,14 @@ def measured(ids: list[int], looks: list[int]) -> LayerMeasured:
     pattern[torch.arange(len(ids)), torch.tensor(looks)] = 1
     made = measure_heads(cast(Inside, ByHand(ids, pattern)))
     return next(event for event in made if isinstance(event, LayerMeasured))
+
+
+def test_a_cell_of_the_lens_begins_with_what_its_row_says(model: Transformer) -> None:
+    read = inside(model, [3, 1, 4, 1, 5])
+    for row in (event for event in logit_lens(read) if isinstance(event, LensRow)):
+        cell = lens_cell(read, row.layer, 2, 4)
+        assert len(cell) == 4
+        assert cell[0] == (int(row.tokens[2]), pytest.approx(float(row.probabilities[2]), abs=1e-6))
 
 
 def test_a_head_is_named_after_what_it_does() -> None:
