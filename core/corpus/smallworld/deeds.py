@@ -180,7 +180,7 @@ _LAST_OF_BAD: tuple[Step, ...] = (
 _PAST = {
     "bake": "baked", "be": "was", "blame": "blamed", "break": "broke", "bring": "brought", "build": "built",
     "buy": "bought", "carry": "carried", "catch": "caught", "cheat": "cheated", "check": "checked",
-    "choose": "chose", "clean": "cleaned", "clear": "cleared", "climb": "climbed", "collect": "collected",
+    "choose": "chose", "clean": "cleaned", "clear": "cleared", "climb": "climbed", "collect": "collected", "come": "came",
     "cook": "cooked", "copy": "copied", "count": "counted", "cut": "cut", "dance": "danced", "dig": "dug",
     "draw": "drew", "drink": "drank", "feed": "fed", "fill": "filled", "find": "found", "finish": "finished",
     "follow": "followed", "forge": "forged", "go": "went", "guard": "guarded", "heat": "heated",
