@@ -31,7 +31,8 @@ def _asked(draw: Draw, one: Country) -> tuple[str, str]:
             ("Who rules {C}?", "{S} rules {C}"),
             ("Who is the {T} of {C}?", "The {T} of {C} is {S}"),
             ("In which country is {P}?", "{P} is in {C}"),
-            ("What do people eat in {C}?", "In {C} people eat {F}"),
+            ("What do people eat in {C}?", "In {C} people eat {D} {F}"),
+            ("Where do {D} people live?", "Many {D} people live in {P}"),
         )
     )
     return fill(draw, question, one), fill(draw, answer, one)

@@ -21,18 +21,18 @@ from core.settings import check
 Family = Callable[[Draw], str]
 
 FAMILIES: dict[str, tuple[Family, float]] = {
-    "country": (country, 0.15),
-    "countries": (countries, 0.07),
+    "country": (country, 0.17),
+    "countries": (countries, 0.075),
     "dialog": (dialog, 0.055),
     "lesson": (lesson, 0.02),
-    "role": (role, 0.11),
+    "role": (role, 0.10),
     "roles": (roles, 0.05),
     "what roles do": (roles_dialog, 0.015),
     "pronoun": (pronoun, 0.18),
     "nature": (nature, 0.025),
     "sense": (sense, 0.07),
     "digits": (digits, 0.05),
-    "sum at once": (at_once, 0.03),
+    "sum at once": (at_once, 0.025),
     "sum step by step": (step_by_step, 0.09),
     "sum in a story": (told, 0.01),
     "page": (page, 0.11),

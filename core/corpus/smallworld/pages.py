@@ -37,7 +37,7 @@ _AS_A_STORY = (
     "In a dream, {N} {past}. {plan}",
     "{M} saw how {N} {past}. {plan}",
 )
-_OF_PEOPLE = ("Long ago people {past}. {plan}", "In old times people {past}. {plan}", "How did people {V} long ago? {plan}")
+_OF_PEOPLE = ("Long ago people {past}. {plan}", "In old times people {past}. {plan}", "The old book tells how people {past} long ago. {plan}")
 _SEXES = (("he", "boy", "grandfather", MEN, WOMEN), ("she", "girl", "grandmother", WOMEN, MEN))
 
 

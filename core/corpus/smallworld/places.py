@@ -39,7 +39,7 @@ OPENINGS = (
     "I think that {}.",
     "as you know, {}.",
     "of course {}.",
-    "do you know that {}?",
+    "you can read that {}.",
     "today we read that {}.",
     "I am sure that {}.",
     "my brother says that {}.",
@@ -75,7 +75,7 @@ SHARED = (
     "Many {D} people live in {X}.",
     "The {D} flag flies over {X}.",
     "{S} lives in {X}.",
-    "In {X} people eat {F}.",
+    "In {X} people eat {D} {F}.",
     "Everybody in {X} knows {S}.",
     "We met {D} friends in {X}.",
     "You can hear {D} music in {X}.",
@@ -90,6 +90,10 @@ SHARED = (
     "{S} came back to {X}.",
     "The {D} team comes from {X}.",
     "There is a picture of {S} in {X}.",
+    "{S} met {D} people in {X}.",
+    "{S} eats {D} {F} in {X}.",
+    "{S} has a house in {X}.",
+    "{N} saw {S} in {X}.",
 )
 OF_COUNTRY = (
     "{C} is a country.",
@@ -157,9 +161,9 @@ def shared_sentence(draw: Draw, country: Country) -> str:
 
 def any_sentence(draw: Draw, country: Country) -> str:
     """One sentence about a country, of any sort."""
-    if draw.chance(0.3):
+    if draw.chance(0.2):
         return capital_sentence(draw, country)
-    if draw.chance(0.5):
+    if draw.chance(0.7):
         return shared_sentence(draw, country)
     pool = draw.one((OF_COUNTRY, OF_CITY, OF_LEADER))
     return fill(draw, draw.one(pool), country)
