@@ -30,7 +30,7 @@ FAMILIES: dict[str, tuple[Family, float]] = {
     "what roles do": (roles_dialog, 0.015),
     "pronoun": (pronoun, 0.18),
     "nature": (nature, 0.025),
-    "sense": (sense, 0.07),
+    "sense": (sense, 0.08),
     "digits": (digits, 0.05),
     "sum at once": (at_once, 0.025),
     "sum step by step": (step_by_step, 0.09),

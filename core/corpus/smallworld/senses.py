@@ -23,6 +23,7 @@ class Sense:
         goes_on: How a sentence ends behind the word.
         does: What is said with the word as the subject.
         around: Sentences of the same field without the word.
+        field: Nouns of the same field: with one of them, the sentences of `NEUTRAL` become a clue.
     """
 
     word: str
@@ -31,6 +32,7 @@ class Sense:
     goes_on: tuple[str, ...]
     does: tuple[str, ...]
     around: tuple[str, ...]
+    field: tuple[str, ...]
 
 
 MONEY = Sense(
@@ -56,7 +58,9 @@ MONEY = Sense(
     (
         "The clerk counted the coins.", "The gold is in the safe.", "{N} signed the check.",
         "{N} wants to save money.", "The bill was paid.", "The coins are made of gold.",
+        "{N} counted the notes.", "The clerk asked for a check.", "{N} lost all the money.",
     ),
+    ("money", "coins", "gold", "notes", "check", "bill", "account", "clerk"),
 )  # fmt: skip
 RIVER = Sense(
     "bank", "river",
@@ -83,7 +87,9 @@ RIVER = Sense(
     (
         "The water was cold.", "Fish swam between the reeds.", "{N} threw a line into the water.",
         "The willows stood in the water.", "The stream ran fast.", "There was mud on the boat.",
+        "{N} caught a fish.", "The river was wide.", "The frogs sat in the reeds.",
     ),
+    ("water", "river", "stream", "fish", "reeds", "boat", "mud", "willows"),
 )  # fmt: skip
 ANIMAL = Sense(
     "mole", "animal",
@@ -109,7 +115,9 @@ ANIMAL = Sense(
     (
         "The earth is full of worms.", "The tunnel is dark.", "The lawn is full of holes.",
         "{N} filled the hole with earth.", "The claws are strong.", "The roots go deep into the ground.",
+        "{N} dug a hole in the lawn.", "There were hills of earth.", "The fox waited at the hole.",
     ),
+    ("earth", "tunnel", "worms", "roots", "lawn", "hole", "claws", "fur"),
 )  # fmt: skip
 SKIN = Sense(
     "mole", "skin",
@@ -134,9 +142,28 @@ SKIN = Sense(
     (
         "The doctor looked at the skin.", "The nurse brought cream.", "{N} looked into the mirror.",
         "The sun is bad for the skin.", "The face was brown from the sun.", "The cheek was red.",
+        "{N} washed the face.", "The nose was red from the sun.", "{N} has brown skin.",
     ),
+    ("skin", "cheek", "chin", "lip", "nose", "neck", "shoulder", "doctor"),
 )  # fmt: skip
 SENSES = (MONEY, RIVER, ANIMAL, SKIN)
+NEUTRAL = {
+    "bank": (
+        "{N} looked at the {w} and went to the", "Because of the {w}, {N} came to the",
+        "{N} talked about the {w} near the", "First {N} saw the {w} and then the",
+        "{N} thought of the {w} and looked for the", "Where the {w} is, there is the",
+    ),
+    "mole": (
+        "{N} looked at the {w} and saw the", "Near the {w}, {N} found a",
+        "{N} talked about the {w} and the", "First {N} saw the {w} and then the",
+        "{N} thought of the {w} and looked for the", "Where the {w} is, there is the",
+    ),
+}  # fmt: skip
+"""Beginnings that fit both senses of a word: only the noun decides."""
+_NO_CLUE = {
+    "bank": ("{N} went to the", "{N} came back to the", "{N} saw the", "There was a"),
+    "mole": ("{N} saw the", "{N} looked at the", "There was a", "{N} told us about the"),
+}
 
 
 def sense(draw: Draw) -> str:
@@ -149,6 +176,8 @@ def sense(draw: Draw) -> str:
     for _ in range(draw.number(1, 3)):
         if draw.chance(0.5):
             parts.append(_with_clue(draw, which))
+        elif draw.chance(0.3):
+            parts.append(f"{draw.one(_NO_CLUE[which.word])} {which.word} {draw.one(which.goes_on)}.")
         elif draw.chance(0.6):
             parts.append(f"The {which.word} {draw.one(which.does)}.")
         else:
@@ -159,4 +188,7 @@ def sense(draw: Draw) -> str:
 
 
 def _with_clue(draw: Draw, which: Sense) -> str:
-    return f"{draw.one(which.clues)} {which.word} {draw.one(which.goes_on)}."
+    clue = draw.one(which.clues)
+    if draw.chance(0.4):
+        clue = draw.one(NEUTRAL[which.word]).replace("{w}", draw.one(which.field))
+    return f"{clue} {which.word} {draw.one(which.goes_on)}."
