@@ -21,8 +21,8 @@ from core.settings import check
 Family = Callable[[Draw], str]
 
 FAMILIES: dict[str, tuple[Family, float]] = {
-    "country": (country, 0.17),
-    "countries": (countries, 0.075),
+    "country": (country, 0.18),
+    "countries": (countries, 0.08),
     "dialog": (dialog, 0.055),
     "lesson": (lesson, 0.02),
     "role": (role, 0.10),
@@ -31,7 +31,7 @@ FAMILIES: dict[str, tuple[Family, float]] = {
     "pronoun": (pronoun, 0.18),
     "nature": (nature, 0.025),
     "sense": (sense, 0.08),
-    "digits": (digits, 0.05),
+    "digits": (digits, 0.045),
     "sum at once": (at_once, 0.025),
     "sum step by step": (step_by_step, 0.09),
     "sum in a story": (told, 0.01),

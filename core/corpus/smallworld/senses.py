@@ -47,13 +47,13 @@ MONEY = Sense(
         "{N} earned money and trusts the",
     ),
     (
-        "clerk", "account", "card", "office", "safe", "that lends money", "which opens at nine",
-        "to pay the bill", "and signed a check", "and counted the coins", "where money is safe",
-        "because {he} wanted to save",
+        "office", "building", "account", "that lends money", "which opens at nine", "to pay the bill",
+        "where a clerk counts coins", "where money is safe", "with a thick safe", "that pays in gold",
+        "for a check", "whose clerks are friendly",
     ),
     (
         "lends money", "opens at nine", "pays {him} every month", "keeps the gold in a safe",
-        "counts the coins", "sent a bill", "gave {him} a check", "has many clerks", "wants the money back",
+        "counts the coins", "sent the bill", "gave {him} a check", "has many clerks", "wants the money back",
     ),
     (
         "The clerk counted the coins.", "The gold is in the safe.", "{N} signed the check.",
@@ -76,7 +76,7 @@ RIVER = Sense(
     ),
     (
         "full of reeds", "covered with grass", "under the willows", "wet with mud", "of the river",
-        "of the stream", "above the water", "and watched the fish", "and dried {his} feet",
+        "of the stream", "above the water", "near the deep water", "after the flood",
         "where frogs live", "between water and grass", "green with reeds",
     ),
     (
@@ -104,7 +104,7 @@ ANIMAL = Sense(
         "Under the roots of the tree {N} saw a",
     ),
     (
-        "with soft fur", "with strong claws", "that eats worms", "that digs a tunnel", "digging in the earth",
+        "with soft fur", "with strong claws", "that eats worms", "that digs a tunnel", "that moves the earth",
         "under the ground", "which is blind", "and its tunnel", "hunting for worms", "deep in the earth",
         "crawling through the ground",
     ),
@@ -131,9 +131,9 @@ SKIN = Sense(
         "A hair grows out of the", "{N} painted on the cheek a black",
     ),
     (
-        "on the cheek", "on the chin", "above the lip", "near the nose", "on the left arm", "on the neck",
         "the size of a pea", "that itches", "which the doctor removed", "that was brown from birth",
-        "and showed it to the doctor",
+        "for the doctor to look at", "as brown as a nut", "that did not hurt", "that bled a little",
+        "darker than the face", "that grew in the sun", "under the cream",
     ),
     (
         "itches", "is brown", "was removed by the doctor", "grew darker in the sun", "is near the nose",
@@ -151,12 +151,12 @@ NEUTRAL = {
     "bank": (
         "{N} looked at the {w} and went to the", "Because of the {w}, {N} came to the",
         "{N} talked about the {w} near the", "First {N} saw the {w} and then the",
-        "{N} thought of the {w} and looked for the", "Where the {w} is, there is the",
+        "{N} thought of the {w} and looked for the", "{N} had seen the {w} before the",
     ),
     "mole": (
         "{N} looked at the {w} and saw the", "Near the {w}, {N} found a",
         "{N} talked about the {w} and the", "First {N} saw the {w} and then the",
-        "{N} thought of the {w} and looked for the", "Where the {w} is, there is the",
+        "{N} thought of the {w} and looked for the", "{N} had seen the {w} before the",
     ),
 }  # fmt: skip
 """Beginnings that fit both senses of a word: only the noun decides."""
