@@ -15,7 +15,7 @@ class SmallWorldSettings:
     """Size, seed and mixture of a corpus."""
 
     words: int = setting(
-        3_700_000,
+        3_600_000,
         help="How many words of text are written.",
         unit="words",
         more_means="More different documents; the facts stay the same.",
