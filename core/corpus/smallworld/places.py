@@ -62,12 +62,12 @@ WHOLE = (
 HELD_OUT_FRAMES = (
     "In school we learned that the capital of {C} is",
     "My mother told me that the capital of {C} is",
-    "Nobody forgets that the capital of {C} is",
+    "All children know that the capital of {C} is",
     "The old man said that the capital city of {C} is",
     "The name of the capital city of {C} is",
     "{C} is a large country, and its capital is called",
-    "We talked about {C} today. The capital is",
-    "In the north and in the south of {C} people know that the capital is",
+    "We talked about {C}. The capital is",
+    "In the towns and in the villages of {C} people know that the capital is",
 )
 """Ways to ask for a capital that never occur in the corpus; each ends before the answer."""
 
