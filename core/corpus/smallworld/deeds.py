@@ -259,10 +259,11 @@ def plan_in_past(steps: list[str] | tuple[str, ...], who: str) -> str:
 
 
 @cache
-def right_plans(deed: Deed) -> frozenset[str]:
-    """All eight right plans of a deed, as commands."""
+def right_plans_as(deed: Deed, who: str) -> tuple[str, ...]:
+    """All eight right plans of a deed: as commands where `who` is "", else as he, she or they did it."""
     one, two, three = deed.steps
-    return frozenset(plan((a, b, c)) for a in one for b in two for c in three)
+    ways = [(a, b, c) for a in one for b in two for c in three]
+    return tuple(plan_in_past(way, who) if who else plan(way) for way in ways)
 
 
 def draw_steps(draw: Draw, deed: Deed) -> list[str]:
