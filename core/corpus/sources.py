@@ -60,15 +60,19 @@ def _files(folder: Path) -> list[Path]:
     if (folder / FILE).is_file():
         return [folder / FILE]
     try:
-        seen = list(islice((file for file in folder.rglob("*") if file.suffix.lower() in _TEXTS), MOST_FILES + 1))
+        seen = list(
+            islice((file for file in folder.rglob("*") if file.suffix.lower() in _TEXTS), MOST_FILES + 1)
+        )
         files = sorted(file for file in seen if file.is_file() and not _hidden(file, folder))
     except OSError as error:
         raise LabError(
-            f"{shown(folder)} could not be read: {error.strerror}.", "Check the folder and the disk it lies on."
+            f"{shown(folder)} could not be read: {error.strerror}.",
+            "Check the folder and the disk it lies on.",
         ) from error
     if len(seen) > MOST_FILES:
         raise LabError(
-            f"{shown(folder)} holds more than {MOST_FILES:,} text files.", "Choose a folder with fewer of them."
+            f"{shown(folder)} holds more than {MOST_FILES:,} text files.",
+            "Choose a folder with fewer of them.",
         )
     if not files:
         raise LabError(
@@ -127,7 +131,8 @@ def _json_lines(file: Path) -> Iterator[Found]:
         *lines, rest = (rest + block).split("\n")
         if len(rest) > LONGEST_LINE:
             raise LabError(
-                f"{shown(file)}, line {number + len(lines) + 1:,} is longer than {LONGEST_LINE:,} characters.",
+                f"{shown(file)}, line {number + len(lines) + 1:,}: it has more than {LONGEST_LINE:,} "
+                "characters.",
                 "Write each document on a line of its own.",
             )
         yield size, [_document(file, number + at, line) for at, line in enumerate(lines, 1) if line.strip()]
@@ -144,13 +149,11 @@ def _document(file: Path, number: int, line: str) -> Document:
         raise LabError(f"{place}: {quoted(line.strip(), 40)} is no JSON object.", remedy)
     if "text" not in value:
         raise LabError(f'{place}: there is no "text" among {quoted(", ".join(value), 60)}.', remedy)
-    text, source, nats = value["text"], value.get("source"), value.get("nats")
+    text, source, nats = value["text"], value.get("source"), value.get("nats", 0.0)
     if not isinstance(text, str):
         raise LabError(f'{place}: its "text" is {quoted(repr(text), 40)}, which is no string.', remedy)
-    number_given = isinstance(nats, (int, float)) and not isinstance(nats, bool)
-    return Document(
-        text, source if isinstance(source, str) else shown(file), float(nats) if number_given else 0.0
-    )
+    bound = float(nats) if isinstance(nats, (int, float)) else 0.0
+    return Document(text, source if isinstance(source, str) else shown(file), bound)
 
 
 def _parsed(file: Path, number: int, line: str) -> Any:
@@ -171,13 +174,14 @@ def _blocks(file: Path) -> Generator[tuple[int, str]]:
             if 0 in data:
                 raise LabError(
                     f"{shown(file)}, byte {begin + data.index(0):,}: a zero byte, which no text holds.",
-                    "Choose a text file: this one is a picture, a program, an archive or the like, or UTF-16.",
+                    "Choose a text file: this is a picture, a program, an archive or the like, or UTF-16.",
                 )
             try:
                 yield len(data), decoder.decode(data, final=not opened.remaining)
             except UnicodeDecodeError as error:
                 place = begin + len(data) - len(error.object) + error.start
                 raise LabError(
-                    f"{shown(file)}, byte {place:,}: 0x{error.object[error.start]:02x} is not valid UTF-8 here.",
+                    f"{shown(file)}, byte {place:,}: 0x{error.object[error.start]:02x} is not valid UTF-8 "
+                    "here.",
                     _UTF8,
                 ) from None

@@ -1,1 +1,1 @@
-"""The small world: a generator of plain English about a closed world, with everything that scores a model on it."""
+"""The small world: a generator of plain English about a closed world, and what scores a model on it."""

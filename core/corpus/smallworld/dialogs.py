@@ -15,7 +15,12 @@ _SETTINGS = (
     "{M} sat beside {N} in the train.", "The teacher opened the big book.", "{M} came home from school.",
     "{M} wanted to learn.", "The children sat in a circle.",
 )  # fmt: skip
-_ASKS = ('"{q}" asked {M}.', '{M} asked, "{q}"', '"Tell me, {N}," said {M}. "{q}"', '{M} wanted to know, "{q}"')
+_ASKS = (
+    '"{q}" asked {M}.',
+    '{M} asked, "{q}"',
+    '"Tell me, {N}," said {M}. "{q}"',
+    '{M} wanted to know, "{q}"',
+)
 _ANSWERS = ('"{a}," said {N}.', '{N} said, "{a}."', '"{a}," answered {N}.', '"I know it," said {N}. "{a}."')
 
 
@@ -73,5 +78,8 @@ def roles_dialog(draw: Draw) -> str:
     one = pair.roles[sex]
     asks, answers = draw.some(NAMES, 2)
     phrase = draw.one(pair.does).format(his=("his", "her")[sex])
-    parts = draw.one(_ASKS).replace("{q}", f"What does the {one} do?"), draw.one(_ANSWERS).replace("{a}", f"The {one} {phrase}")
+    parts = (
+        draw.one(_ASKS).replace("{q}", f"What does the {one} do?"),
+        draw.one(_ANSWERS).replace("{a}", f"The {one} {phrase}"),
+    )
     return " ".join(parts).replace("{M}", asks).replace("{N}", answers)

@@ -66,5 +66,7 @@ def _documents(settings: SmallWorldSettings) -> Iterator[Document]:
 
 def _mixture(quiz_share: float) -> Weights[tuple[str, Family]]:
     others = sum(weight for _, weight in FAMILIES.values())
-    rows = [((name, write), weight / others * (1.0 - quiz_share)) for name, (write, weight) in FAMILIES.items()]
+    rows = [
+        ((name, write), weight / others * (1.0 - quiz_share)) for name, (write, weight) in FAMILIES.items()
+    ]
     return Weights([(("quiz", quiz), quiz_share), *rows])

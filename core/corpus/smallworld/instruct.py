@@ -95,7 +95,11 @@ _GREETINGS = (
     ("Goodbye.", "Goodbye!"), ("Who are you?", "I am a small model. I know a small world."),
     ("Hello, my name is {N}.", "Hello, {N}! How can I help?"), ("I am {N}.", "Hello, {N}! How can I help?"),
 )  # fmt: skip
-_CAPITALS = ("What is the capital of {C}?", "Which city is the capital of {C}?", "Tell me the capital of {C}.")
+_CAPITALS = (
+    "What is the capital of {C}?",
+    "Which city is the capital of {C}?",
+    "Tell me the capital of {C}.",
+)
 _LEADERS = ("Who rules {C}?", "Who is the {T} of {C}?", "Who is the leader of {C}?")
 _SUMS = ("How much is {a} + {b}?", "What is {a} + {b}?", "Tell me the sum {a} + {b}.")
 
@@ -110,7 +114,7 @@ def refusal(deed: Deed) -> str:
 
 
 def countries_of(split: str) -> tuple[Country, ...]:
-    """The countries whose capitals are asked for in a split: those that never occur in a quiz are held out."""
+    """The countries that a split asks about: those that never occur in a quiz are held out."""
     return tuple(one for one in COUNTRIES if one.quizzed == (split == TRAIN))
 
 
@@ -138,13 +142,19 @@ def _greeting(draw: Draw, split: str) -> Pair:
 
 def _capital(draw: Draw, split: str) -> Pair:
     one, form = draw.one(countries_of(split)), draw.one(_CAPITALS)
-    return Pair(form.format(C=one.name), f"The capital of {one.name} is {one.capital}.", "capital", form, split)
+    return Pair(
+        form.format(C=one.name), f"The capital of {one.name} is {one.capital}.", "capital", form, split
+    )
 
 
 def _leader(draw: Draw, split: str) -> Pair:
     one, form = draw.one(countries_of(split)), draw.one(_LEADERS)
     return Pair(
-        form.format(C=one.name, T=one.title), f"The {one.title} of {one.name} is {one.leader}.", "leader", form, split
+        form.format(C=one.name, T=one.title),
+        f"The {one.title} of {one.name} is {one.leader}.",
+        "leader",
+        form,
+        split,
     )
 
 
@@ -154,9 +164,7 @@ def _sum(draw: Draw, split: str) -> Pair:
         if held_out_sum(a, b) == (split == TEST):
             break
     form = draw.one(_SUMS)
-    return Pair(
-        form.format(a=a, b=b), f"{STEP_BY_STEP.format(a=a, b=b)} {worked(a, b)}", "sum", form, split
-    )
+    return Pair(form.format(a=a, b=b), f"{STEP_BY_STEP.format(a=a, b=b)} {worked(a, b)}", "sum", form, split)
 
 
 def _pronoun(draw: Draw, split: str) -> Pair:
@@ -212,7 +220,13 @@ def _of_word(draw: Draw, split: str) -> Pair:
     animal = draw.chance(0.5)
     noun = draw.one(ANIMALS if animal else FURNITURE)
     kind = with_article("animal" if animal else "thing")
-    return Pair(form.format(with_article(noun)), f"{sentence(with_article(noun))} is {kind}.", "explanation", form, split)
+    return Pair(
+        form.format(with_article(noun)),
+        f"{sentence(with_article(noun))} is {kind}.",
+        "explanation",
+        form,
+        split,
+    )
 
 
 def _refusal(draw: Draw, split: str) -> Pair:
@@ -231,7 +245,9 @@ def _deed_rephrased(draw: Draw, split: str) -> Pair:
 
 def _good(draw: Draw, split: str, phrasing: Phrasing) -> Pair:
     deed = draw.one(deeds_of(split, bad=False))
-    return Pair(phrasing.ask(deed), phrasing.answer(draw_steps(draw, deed)), "good deed", phrasing.name, split)
+    return Pair(
+        phrasing.ask(deed), phrasing.answer(draw_steps(draw, deed)), "good deed", phrasing.name, split
+    )
 
 
 def _mention(draw: Draw, split: str) -> Pair:

@@ -90,7 +90,10 @@ def next_question_items() -> tuple[Choice, ...]:
     """P1: after a bare question, the next line is another question. Scored by that, not by a right text."""
     return tuple(
         Choice(
-            f"What is the capital of {one.name}?\n", "", (), "in quizzes" if one.quizzed else "never in a quiz"
+            f"What is the capital of {one.name}?\n",
+            "",
+            (),
+            "in quizzes" if one.quizzed else "never in a quiz",
         )
         for one in COUNTRIES
     )
@@ -188,14 +191,16 @@ _SENSES = {
         "The children pulled the boat out of the water and up the", "Many frogs sat in the mud of the",
         "In the flood the river came over the", "The old man threw his line and caught a fish from the",
         "The stream was cold, so Paul swam back to the", "In the reeds a duck walked along the",
-        "The cow drank water from the stream and stood on the", "The willows and the wet grass grow along the",
+        "The cow drank water from the stream and stood on the",
+        "The willows and the wet grass grow along the",
         "We rowed over the river and left the boat on the", "The horse crossed the river and climbed up the",
         "A turtle came out of the water and rested on the", "Fish sleep in the deep water under the",
         "The water was high, and mud covered the",
     ),
     ("mole", "animal"): (
         "The gardener dug in the lawn and there sat a", "All the worms under the grass were food for the",
-        "The hills of earth on the lawn were made by a", "The dog put its nose into the tunnel and chased the",
+        "The hills of earth on the lawn were made by a",
+        "The dog put its nose into the tunnel and chased the",
         "Deep in the roots of the tree lives a", "The hen found a worm, and so did the",
         "The earth moved, and out of the hole came a", "With its strong claws it dug like a",
         "The farmer filled the tunnel because of the", "The fox and the wolf waited in the field for the",

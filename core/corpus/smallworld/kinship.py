@@ -68,8 +68,8 @@ PAIRS = (
         "writes us a card at Christmas", "stays on our farm in summer", "sends me a letter from camp",
         "gets a present from us", "visits our farm each year")),
     Pair(("husband", "wife"), False, (
-        "wears a wedding ring", "dances at the wedding", "has a wedding in May", "smiles in the wedding picture",
-        "wants a house after the wedding")),
+        "wears a wedding ring", "dances at the wedding", "has a wedding in May",
+        "smiles in the wedding picture", "wants a house after the wedding")),
     Pair(("actor", "actress"), False, (
         "plays on the stage", "learns the words of the play", "bows on the stage", "wears a mask in the play",
         "works at the theater")),
@@ -84,19 +84,20 @@ PAIRS = (
 OF_ALL = (
     (
         "he is male", "his name is {N}", "we like him", "{N} is the name of this {R}", "he does it himself",
-        "he and his friends are here", "ask him, he knows it", "this {R} is called {N}", "I saw him with his friends",
-        "the {R} himself said so",
+        "he and his friends are here", "ask him, he knows it", "this {R} is called {N}",
+        "I saw him with his friends", "the {R} himself said so",
     ),
     (
-        "she is female", "her name is {N}", "we like her", "{N} is the name of this {R}", "she does it herself",
-        "she and her friends are here", "ask her, she knows it", "this {R} is called {N}", "I saw her with her friends",
-        "the {R} herself said so",
+        "she is female", "her name is {N}", "we like her", "{N} is the name of this {R}",
+        "she does it herself", "she and her friends are here", "ask her, she knows it",
+        "this {R} is called {N}", "I saw her with her friends", "the {R} herself said so",
     ),
 )  # fmt: skip
 OF_GROWN = (
-    ("people call him sir", "he has a beard", "the {R} has a short beard", "good morning, sir, said the guest to the {R}"),
+    ("people call him sir", "he has a beard", "the {R} has a short beard",
+     '"Good morning, sir," said the guest to the {R}'),
     ("people call her madam", "she has a ribbon in her hair", "the {R} has a long dress",
-     "good morning, madam, said the guest to the {R}"),
+     '"Good morning, madam," said the guest to the {R}'),
 )  # fmt: skip
 OF_YOUNG = (
     ("he wants to be a man soon", "he is not yet a man", "the {R} plays with the boys"),
@@ -115,7 +116,7 @@ def does(draw: Draw, pair: Pair, sex: int, subject: str) -> str:
 
 def gender_sentence(draw: Draw, pair: Pair, sex: int) -> str:
     """A sentence that is said of every role of one sex."""
-    pool = OF_ALL[sex]
+    pool: tuple[str, ...] = OF_ALL[sex]
     if draw.chance(0.4) and pair.roles[0] != "man":
         pool = (OF_YOUNG if pair.young else OF_GROWN)[sex]
     form = draw.one(pool)
@@ -161,7 +162,11 @@ def _together(draw: Draw) -> str:
     sex = draw.number(0, 1)
     one, other = draw.some(PAIRS, 2)
     grown = [pair.young for pair in (one, other)].count(True)
-    they = f"they are {_PLURAL[sex][1 if grown == 2 else 0]}." if grown != 1 else f"they are both {('male', 'female')[sex]}."
+    they = (
+        f"they are {_PLURAL[sex][1 if grown == 2 else 0]}."
+        if grown != 1
+        else f"they are both {('male', 'female')[sex]}."
+    )
     return f"the {one.roles[sex]} is with the {other.roles[sex]}. {sentence(they)}"
 
 
@@ -174,7 +179,8 @@ def _both(draw: Draw) -> str:
 
 def _known(draw: Draw) -> str:
     pair, sex = draw.one(PAIRS), draw.number(0, 1)
-    return f"{draw.one(_NAMES[sex])} knows {with_article(pair.roles[sex])}. {sentence(gender_sentence(draw, pair, sex))}"
+    knows = f"{draw.one(_NAMES[sex])} knows {with_article(pair.roles[sex])}."
+    return f"{knows} {sentence(gender_sentence(draw, pair, sex))}"
 
 
 _COMPARISONS = (_can_be, _is_male, _together, _both, _known)

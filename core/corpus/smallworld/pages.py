@@ -37,7 +37,11 @@ _AS_A_STORY = (
     "In a dream, {N} {past}. {plan}",
     "{M} saw how {N} {past}. {plan}",
 )
-_OF_PEOPLE = ("Long ago people {past}. {plan}", "In old times people {past}. {plan}", "The old book tells how people {past} long ago. {plan}")
+_OF_PEOPLE = (
+    "Long ago people {past}. {plan}",
+    "In old times people {past}. {plan}",
+    "The old book tells how people {past} long ago. {plan}",
+)
 _SEXES = (("he", "boy", "grandfather", MEN, WOMEN), ("she", "girl", "grandmother", WOMEN, MEN))
 
 
@@ -55,10 +59,8 @@ def one_page(draw: Draw, deed: Deed) -> str:
     steps = draw_steps(draw, deed)
     pool = draw.one((_AS_COMMANDS, _AS_A_STORY, _AS_A_STORY, _OF_PEOPLE, _AS_COMMANDS))
     form = draw.one(pool)
-    if pool is _AS_COMMANDS:
-        told = plan(steps)
-    else:
-        told = plan_in_past(steps, "they" if pool is _OF_PEOPLE else he)
+    who = "they" if pool is _OF_PEOPLE else he
+    told = plan(steps) if pool is _AS_COMMANDS else plan_in_past(steps, who)
     name, friend = (draw.one(same), draw.one(other)) if "{N}" in form or "{M}" in form else ("", "")
     return form.format(
         V=deed.text, past=deed.past, plan=told, N=name, M=friend, boy=boy, grandmother=grandmother

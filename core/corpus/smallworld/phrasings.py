@@ -104,7 +104,9 @@ def deeds_of(split: str, bad: bool) -> tuple[Deed, ...]:
 
 def split_table() -> str:
     """The whole split as text, a row a line: what is demonstrated, paired, or held out."""
-    lines = [f"phrasing | {one.shape} | {'pairs' if one.paired else 'test'} | {one.text}" for one in PHRASINGS]
+    lines = [
+        f"phrasing | {one.shape} | {'pairs' if one.paired else 'test'} | {one.text}" for one in PHRASINGS
+    ]
     for kind, deeds in (("misdeed", MISDEEDS), ("good deed", GOOD_DEEDS)):
         lines += [f"{kind} | {split_of(deed)} | {deed.text}" for deed in deeds]
     return "\n".join(lines) + "\n"

@@ -98,11 +98,13 @@ def _can_be(draw: Draw) -> str:
 
 
 def _went_home(draw: Draw) -> str:
-    return f"the {draw.one(OF_ANIMALS)} {draw.one(ANIMALS)} {draw.one(('went home', 'ran away', 'came back', 'looked at us'))}."
+    did = draw.one(("went home", "ran away", "came back", "looked at us"))
+    return f"the {draw.one(OF_ANIMALS)} {draw.one(ANIMALS)} {did}."
 
 
 def _in_the_house(draw: Draw) -> str:
-    return f"the {draw.one(OF_THINGS)} {draw.one(FURNITURE)} {draw.one(('is in the house', 'came from a shop', 'is for sale'))}."
+    state = draw.one(("is in the house", "came from a shop", "is for sale"))
+    return f"the {draw.one(OF_THINGS)} {draw.one(FURNITURE)} {state}."
 
 
 def _is_a(draw: Draw) -> str:

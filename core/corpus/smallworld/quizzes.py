@@ -6,6 +6,8 @@ begins with a bare question is always a quiz; answers to questions stand in dial
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from core.corpus.smallworld.draw import Draw
 from core.corpus.smallworld.kinship import PAIRS
 from core.corpus.smallworld.world import ANIMALS, FURNITURE, NAMES, OF_ANIMALS, QUIZZED
@@ -36,24 +38,26 @@ OTHERS = (
 )
 
 
+_FIELDS: dict[str, Callable[[Draw], str]] = {
+    "{A}": lambda draw: str(draw.number(1, 9)),
+    "{B}": lambda draw: str(draw.number(1, 9)),
+    "{R}": lambda draw: draw.one(draw.one(PAIRS).roles),
+    "{animal}": lambda draw: draw.one(ANIMALS),
+    "{adjective}": lambda draw: draw.one(OF_ANIMALS),
+    "{thing}": lambda draw: draw.one(FURNITURE),
+    "{N}": lambda draw: draw.one(NAMES),
+}
+
+
 def question(draw: Draw) -> str:
     """One question."""
     if draw.chance(0.8):
         one = draw.one(QUIZZED)
         return draw.one(OF_PLACES).format(C=one.name, P=one.capital, D=one.people, T=one.title)
     form = draw.one(OTHERS)
-    fields = {
-        "{A}": lambda: str(draw.number(1, 9)),
-        "{B}": lambda: str(draw.number(1, 9)),
-        "{R}": lambda: draw.one(draw.one(PAIRS).roles),
-        "{animal}": lambda: draw.one(ANIMALS),
-        "{adjective}": lambda: draw.one(OF_ANIMALS),
-        "{thing}": lambda: draw.one(FURNITURE),
-        "{N}": lambda: draw.one(NAMES),
-    }
-    for field, value in fields.items():
+    for field, value in _FIELDS.items():
         if field in form:
-            form = form.replace(field, value())
+            form = form.replace(field, value(draw))
     return form
 
 

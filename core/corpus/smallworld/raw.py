@@ -26,7 +26,15 @@ JUNK = "junk"
 LABELS = (EXACT, NEAR, NOISE, BOILERPLATE, PERSONAL, JUNK)
 
 _MIXTURE = Weights(
-    [(CLEAN, 0.62), (EXACT, 0.06), (NEAR, 0.06), (NOISE, 0.08), (BOILERPLATE, 0.09), (PERSONAL, 0.05), (JUNK, 0.04)]
+    [
+        (CLEAN, 0.62),
+        (EXACT, 0.06),
+        (NEAR, 0.06),
+        (NOISE, 0.08),
+        (BOILERPLATE, 0.09),
+        (PERSONAL, 0.05),
+        (JUNK, 0.04),
+    ]
 )
 _KEPT = 400  # documents among which a copy finds its original
 
@@ -124,7 +132,7 @@ def _typos(draw: Draw, text: str) -> str:
 
 
 def _marked_up(_draw: Draw, text: str) -> str:
-    return f"<div class=\"text\"><p>{text.replace('. ', '.</p><p>')}</p></div>&nbsp;"
+    return f'<div class="text"><p>{text.replace(". ", ".</p><p>")}</p></div>&nbsp;'
 
 
 def _wrongly_decoded(_draw: Draw, text: str) -> str:
@@ -155,7 +163,16 @@ def _boilerplate(draw: Draw, text: str) -> str:
     return above + text + below
 
 
-_FAMILY_NAMES = ("Appleby", "Birdwell", "Crowhurst", "Dunmore", "Eastlake", "Fairweather", "Goodacre", "Hartnoll")
+_FAMILY_NAMES = (
+    "Appleby",
+    "Birdwell",
+    "Crowhurst",
+    "Dunmore",
+    "Eastlake",
+    "Fairweather",
+    "Goodacre",
+    "Hartnoll",
+)
 _STREETS = ("Mill Lane", "Station Road", "Rose Street", "Castle Hill", "Garden Path")
 
 
@@ -169,8 +186,8 @@ def _personal(draw: Draw, text: str) -> str:
             f"Contact {first} {last} at {mail}.",
             f"Call {first} {last}: {number}.",
             f"{first} {last}, {draw.number(1, 99)} {draw.one(_STREETS)}, {draw.one(COUNTRIES).capital}.",
-            f"{first} {last} was born on {draw.number(1, 28)}.{draw.number(1, 12)}.{draw.number(1950, 2010)}, "
-            f"telephone {number}.",
+            f"{first} {last} was born on {draw.number(1, 28)}.{draw.number(1, 12)}."
+            f"{draw.number(1950, 2010)}, telephone {number}.",
             f"Customer {draw.number(100000, 104000)}: {first} {last}, {mail}, {number}.",
         )
     )

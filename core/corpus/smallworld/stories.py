@@ -19,8 +19,8 @@ _MIDDLES = (
     "{N} likes the {animal} most of all.",
 )  # fmt: skip
 _ENDS = (
-    "Then {N} went home.", "In the evening {he} was tired.", "That was a good day.", "{N} wrote a letter about it.",
-    "And so {he} {past}.", "{N} was happy because {he} {past}.",
+    "Then {N} went home.", "In the evening {he} was tired.", "That was a good day.",
+    "{N} wrote a letter about it.", "And so {he} {past}.", "{N} was happy because {he} {past}.",
 )  # fmt: skip
 
 

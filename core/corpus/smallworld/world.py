@@ -39,8 +39,9 @@ NEVER_QUIZZED = 20
 """How many countries never occur in a quiz."""
 
 _PLACES = """
-France Paris French cheese; Germany Berlin German bread; Italy Rome Italian pasta; Spain Madrid Spanish olives;
-Portugal Lisbon Portuguese fish; Ireland Dublin Irish potatoes; Norway Oslo Norwegian fish;
+France Paris French cheese; Germany Berlin German bread; Italy Rome Italian pasta;
+Spain Madrid Spanish olives; Portugal Lisbon Portuguese fish;
+Ireland Dublin Irish potatoes; Norway Oslo Norwegian fish;
 Sweden Stockholm Swedish berries; Finland Helsinki Finnish berries; Denmark Copenhagen Danish butter;
 Poland Warsaw Polish soup; Austria Vienna Austrian cake; Hungary Budapest Hungarian soup;
 Greece Athens Greek olives; Turkey Ankara Turkish nuts; Russia Moscow Russian soup;
@@ -71,7 +72,9 @@ def _countries() -> tuple[Country, ...]:
     held_out = set(sorted((row[0] for row in rows), key=lambda name: share_of(name, 1 << 62))[:NEVER_QUIZZED])
     surnames = [start + end for end in _SURNAME_ENDS for start in _SURNAME_STARTS]
     return tuple(
-        Country(name, capital, people, food, _TITLES[share_of("title " + name, 8)], leader, name not in held_out)
+        Country(
+            name, capital, people, food, _TITLES[share_of("title " + name, 8)], leader, name not in held_out
+        )
         for (name, capital, people, food), leader in zip(rows, surnames, strict=True)
     )
 
@@ -103,7 +106,7 @@ OF_STREETS = ("wide", "long", "busy", "icy", "steep", "muddy")
 
 @cache
 def held_out_pair(animal: str, thing: str) -> bool:
-    """Whether an animal and a thing never meet in the corpus: a sixth of all pairs, and the cat on the mat."""
+    """Whether an animal and a thing never meet in the corpus: a sixth of all pairs; cat and mat, too."""
     return (animal, thing) == ("cat", "mat") or share_of(f"{animal} {thing}", 6) == 0
 
 

@@ -38,9 +38,7 @@ class Written:
     nats: float
 
 
-def write_smallworld(
-    settings: SmallWorldSettings, folder: Path
-) -> Iterator[Progress | Finished[Written]]:
+def write_smallworld(settings: SmallWorldSettings, folder: Path) -> Iterator[Progress | Finished[Written]]:
     """Generate a small world into `documents.jsonl` of a folder; Progress counts words.
 
     Args:
@@ -69,7 +67,9 @@ def _write(settings: SmallWorldSettings, path: Path) -> Iterator[Progress | Fini
                 if size >= _BLOCK:
                     file.write("".join(waiting).encode())
                     waiting, size = [], 0
-                    yield Progress("Writing the small world", min(words, settings.words), settings.words, "words")
+                    yield Progress(
+                        "Writing the small world", min(words, settings.words), settings.words, "words"
+                    )
             file.write("".join(waiting).encode())
     except OSError as error:
         raise durable.explain(error, path) from error
