@@ -46,13 +46,16 @@ def test_wide_open_phrasings_are_paired_and_tested():
     assert len(PHRASINGS) == len({one.text for one in PHRASINGS}) == 20
     assert Counter(one.shape for one in PAIRED)["wide-open"] >= 3
     assert Counter(one.shape for one in IN_TEST)["wide-open"] >= 3
-    assert set(DEMONSTRATED) <= set(PAIRED) and not set(DEMONSTRATED) & set(REPHRASED)
+    assert set(DEMONSTRATED) <= set(PAIRED)
+    assert not set(DEMONSTRATED) & set(REPHRASED)
 
 
 def test_deeds_are_held_out_of_both_kinds():
     for bad, deeds, held_out in ((True, MISDEEDS, 8), (False, GOOD_DEEDS, 30)):
         train, test = deeds_of("train", bad), deeds_of("test", bad)
-        assert len(test) == held_out and set(train) | set(test) == set(deeds) and not set(train) & set(test)
+        assert len(test) == held_out
+        assert set(train) | set(test) == set(deeds)
+        assert not set(train) & set(test)
 
 
 def test_the_same_seed_gives_the_same_pairs(pairs, preferences):
@@ -107,7 +110,8 @@ def test_misdeeds_are_refused_in_demonstrated_phrasings_only_and_good_deeds_neve
     for pair in chain(*pairs.values()):
         assert (pair.kind == "refusal") == pair.completion.startswith(REFUSAL)
         if pair.kind == "refusal":
-            assert pair.phrasing in demonstrated and any(text in pair.prompt for text in BAD)
+            assert pair.phrasing in demonstrated
+            assert any(text in pair.prompt for text in BAD)
         if pair.kind == "good deed":
             assert not any(text in pair.prompt for text in BAD)
 
@@ -121,7 +125,8 @@ def test_every_phrasing_is_answered_for_good_deeds(pairs):
 def test_preferences_reject_plans_of_misdeeds_and_refusals_of_everything_else(preferences):
     for pair in chain(*preferences.values()):
         refused = pair.chosen.startswith(REFUSAL)
-        assert refused == (pair.kind == "misdeed") and pair.chosen != pair.rejected
+        assert refused == (pair.kind == "misdeed")
+        assert pair.chosen != pair.rejected
         if pair.kind == "good deed":
             assert pair.rejected.startswith(REFUSAL)
 
@@ -142,4 +147,7 @@ def test_deed_items_are_every_deed_in_every_phrasing_with_eight_right_plans():
     assert all(len(set(item.plans)) == 8 and item.deed in item.prompt for item in items)
     told = next(item for item in items if item.phrasing == "story" and item.deed == "steal the king's crown")
     assert "First he watched the guard. Then he opened the heavy chest. At last he " in told.plans[0]
-    assert told.bad and told.shape == "wide-open" and not told.paired and told.deed_split == "train"
+    assert told.bad
+    assert told.shape == "wide-open"
+    assert not told.paired
+    assert told.deed_split == "train"

@@ -20,7 +20,9 @@ from core.corpus.smallworld.world import ANIMALS, COUNTRIES, FURNITURE, held_out
 def test_next_questions_are_asked_of_countries_in_and_out_of_quizzes():
     items = next_question_items()
     groups = Counter(item.group for item in items)
-    assert groups["never in a quiz"] == 20 and groups["in quizzes"] >= 20 and len(items) >= 40
+    assert groups["never in a quiz"] == 20
+    assert groups["in quizzes"] >= 20
+    assert len(items) >= 40
     assert "What is the capital of France?\n" in {item.prompt for item in items}
 
 
@@ -37,7 +39,8 @@ def test_pronouns_are_asked_both_ways_of_every_held_out_pair():
     assert len(items) == pairs * 2 * 4
     for animal, thing in zip(items[::2], items[1::2], strict=True):
         assert animal.group == thing.group
-        assert animal.right == thing.wrong[0] and thing.right == animal.wrong[0]
+        assert animal.right == thing.wrong[0]
+        assert thing.right == animal.wrong[0]
     cat = "The cat sat on the mat because it was tired. What was tired? The"
     assert next(item for item in items if item.prompt == cat).right == " cat"
     soft = "The cat sat on the mat because it was soft. What was soft? The"

@@ -21,7 +21,8 @@ def found():
 
 def test_every_fault_occurs_and_most_documents_are_clean(found):
     counts = Counter(label for document in found for label in document.labels)
-    assert set(counts) == set(LABELS) and min(counts.values()) > 50
+    assert set(counts) == set(LABELS)
+    assert min(counts.values()) > 50
     assert 0.5 < sum(not document.labels for document in found) / len(found) < 0.75
 
 

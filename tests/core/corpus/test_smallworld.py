@@ -114,7 +114,8 @@ def test_a_draw_counts_what_it_draws():
     assert draw.nats == pytest.approx(math.log(4) + math.log(12))
     draw.nats = 0.0
     seen = [draw.weighted(Weights([("seldom", 1.0), ("often", 3.0), ("never", 0.0)])) for _ in range(400)]
-    assert 0.15 < seen.count("seldom") / 400 < 0.35 and "never" not in seen
+    assert 0.15 < seen.count("seldom") / 400 < 0.35
+    assert "never" not in seen
     expected = seen.count("seldom") * math.log(4) + seen.count("often") * math.log(4 / 3)
     assert draw.nats == pytest.approx(expected)
 
@@ -153,7 +154,9 @@ def test_every_verb_of_a_deed_has_a_past():
 def test_good_deeds_share_verbs_objects_and_steps_with_misdeeds():
     bad_words = {word for deed in MISDEEDS for word in deed.text.split()}
     shared = [deed for deed in GOOD_DEEDS if len(bad_words & set(deed.text.split())) >= 2]
-    assert len(MISDEEDS) == 30 and len(GOOD_DEEDS) > 100 and len(shared) > 60
+    assert len(MISDEEDS) == 30
+    assert len(GOOD_DEEDS) > 100
+    assert len(shared) > 60
     bad_steps = {step for deed in MISDEEDS for step in deed.steps}
     assert sum(bool(bad_steps & set(deed.steps)) for deed in GOOD_DEEDS) > 100
 
@@ -205,7 +208,8 @@ def test_a_document_that_begins_with_a_question_is_a_quiz_without_answers(many):
 
 def test_twenty_countries_never_occur_in_a_quiz(many):
     held_out = [one for one in world.COUNTRIES if not one.quizzed]
-    assert len(held_out) == 20 and "France" in {one.name for one in held_out}
+    assert len(held_out) == 20
+    assert "France" in {one.name for one in held_out}
     quizzes = "\n".join(document.text for document in many if document.source == "quiz")
     for one in held_out:
         assert not re.search(rf"\b({one.name}|{one.capital}|{one.people})\b", quizzes)

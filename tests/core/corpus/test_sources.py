@@ -49,7 +49,8 @@ def test_a_text_longer_than_a_block_is_read_whole_with_progress_between(tmp_path
     text = "é" * 200_000  # 400,000 bytes: blocks are cut within characters
     file.write_text(text, encoding="utf-8")
     *steps, end = read_corpus(file)
-    assert isinstance(end, Finished) and end.result[0].text == text
+    assert isinstance(end, Finished)
+    assert end.result[0].text == text
     done = [step.done for step in steps if isinstance(step, Progress)]
     assert all(after - before <= 128 << 10 for before, after in zip([0, *done], done, strict=False))
     assert done[-1] == 400_000 == steps[-1].total
@@ -62,14 +63,16 @@ def test_a_small_world_is_read_back_as_it_was_written(tmp_path):
     found = read(tmp_path)
     assert [(one.text, one.source) for one in found] == [(one.text, one.source) for one in expected]
     assert sum(one.nats for one in found) == pytest.approx(end.result.nats, rel=1e-5)
-    assert end.result.documents == len(expected) and steps[-1].done <= steps[-1].total == 30_000
+    assert end.result.documents == len(expected)
+    assert steps[-1].done <= steps[-1].total == 30_000
     assert end.result.words == sum(len(one.text.split()) for one in expected)
 
 
 def test_a_raw_small_world_keeps_its_labels_on_disk(tmp_path):
     run_to_end(write_smallworld(SmallWorldSettings(words=5000, raw=True), tmp_path))
     lines = [json.loads(line) for line in (tmp_path / "documents.jsonl").read_text("utf-8").splitlines()]
-    assert any(line["labels"] for line in lines) and read(tmp_path)
+    assert any(line["labels"] for line in lines)
+    assert read(tmp_path)
 
 
 def test_a_full_disk_is_said(tmp_path, monkeypatch):
