@@ -203,7 +203,7 @@ _SENSES = {
         "The dog put its nose into the tunnel and chased the",
         "Deep in the roots of the tree lives a", "The hen found a worm, and so did the",
         "The earth moved, and out of the hole came a", "With its strong claws it dug like a",
-        "The farmer filled the tunnel because of the", "The fox and the wolf waited in the field for the",
+        "The farmer filled the tunnel because of the", "The fox and the wolf waited at the hole in the earth for the",
         "A long tunnel goes through the ground to the home of the", "No fur is as soft as the fur of the",
         "Worms and roots are in the earth, and so is the",
     ),

@@ -104,8 +104,8 @@ ANIMAL = Sense(
         "Under the roots of the tree {N} saw a",
     ),
     (
-        "with soft fur", "with strong claws", "that eats worms", "that digs a tunnel", "that moves the earth",
-        "under the ground", "which is blind", "and its tunnel", "hunting for worms", "deep in the earth",
+        "with soft fur", "with strong claws", "eating worms", "digging a tunnel", "moving the earth",
+        "under the ground", "deep in the earth", "and its tunnel", "hunting for worms", "in a dark tunnel",
         "crawling through the ground",
     ),
     (
