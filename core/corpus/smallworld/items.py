@@ -186,6 +186,8 @@ _SENSES = {
         "The clerk said good morning to us in the", "With many bags of gold they came to the",
         "Because she earned so much money, Nora needed a", "The account of my aunt is at the",
         "The king sent his gold and his coins to the",
+        "Father counted his coins and went to the", "The lady has gold and notes in the",
+        "She lent me money from her account at the", "The thick safe stands in the",
     ),
     ("bank", "river"): (
         "The children pulled the boat out of the water and up the", "Many frogs sat in the mud of the",
@@ -196,6 +198,8 @@ _SENSES = {
         "We rowed over the river and left the boat on the", "The horse crossed the river and climbed up the",
         "A turtle came out of the water and rested on the", "Fish sleep in the deep water under the",
         "The water was high, and mud covered the",
+        "The sheep drank the water and lay on the", "After swimming in the stream we sat on the",
+        "The mud was wet, and the reeds hid the", "My brother tied his boat to a tree on the",
     ),
     ("mole", "animal"): (
         "The gardener dug in the lawn and there sat a", "All the worms under the grass were food for the",
@@ -207,6 +211,8 @@ _SENSES = {
         "The fox and the wolf waited at the hole in the earth for the",
         "A long tunnel goes through the ground to the home of the", "No fur is as soft as the fur of the",
         "Worms and roots are in the earth, and so is the",
+        "The lawn was full of holes because of the", "The bird took the worm away from the",
+        "In the dark earth below the grass sleeps a", "The trap in the tunnel caught a",
     ),
     ("mole", "skin"): (
         "The nurse looked at his neck and found a", "My aunt has brown hair, and on her chin she has a",
@@ -216,12 +222,14 @@ _SENSES = {
         "Her face is white, but above her lip there is a", "The old man rubbed his nose and looked at the",
         "The doctor cut the skin and took away the", "On the neck near the shoulder the nurse saw a",
         "Her lip is red, and her cheek has a black",
+        "The barber saw on my neck a", "Julia has brown eyes and on her nose a",
+        "The doctor put cream on the", "My skin is white, but here I have a",
     ),
 }  # fmt: skip
 
 
 def sense_items() -> tuple[SenseItem, ...]:
-    """P8: sentences up to `bank` and `mole`, thirteen of each sense."""
+    """P8: sentences up to `bank` and `mole`, seventeen of each sense."""
     return tuple(
         SenseItem(word, sense, f"{beginning} {word}")
         for (word, sense), beginnings in _SENSES.items()

@@ -19,7 +19,7 @@ CORES = (
     "{P} is the capital of {C}",
     "{P} is the capital of {C}",
     "in {C} the capital is {P}",
-    "in {C} the capital is {P}",
+    "in {C} the capital city is {P}",
     "the capital city of {C} is {P}",
     "the capital city of {C} is {P}",
     "the capital city of {C} has the name {P}",
@@ -69,6 +69,10 @@ HELD_OUT_FRAMES = (
     "{C} is a large country, and the capital city is",
     "We talked about {C}. The capital is",
     "In the towns and in the villages of {C} people know that the capital is",
+    "My uncle sent me a card and wrote that the capital of {C} is",
+    "The children of the village have learned that the capital city of {C} is",
+    "The queen asked for {C}. Its capital is",
+    "In our library a book about {C} says that the capital is",
 )
 """Ways to ask for a capital that never occur in the corpus; each ends before the answer."""
 
