@@ -10,8 +10,8 @@ import sys
 
 # Of glibc's malloc.h: M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD.
 _ARENA_MAX, _MMAP_THRESHOLD, _TRIM_THRESHOLD = -8, -3, -1
-_LARGE = 8 << 20  # bytes: what is larger is a piece of its own, that goes back when it is freed
-_KEPT = 64 << 20  # bytes that stay for the next tensors
+_LARGE = 4 << 20  # bytes: what is larger is a piece of its own, that goes back when it is freed
+_KEPT = 16 << 20  # bytes at the end of the common place that stay for the next tensors
 
 
 def share_memory() -> None:

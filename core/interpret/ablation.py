@@ -1,11 +1,12 @@
 """Does it matter? Heads and MLPs are switched off, and what the model says is compared; beside random heads.
 
 A change says little by itself: without any eight heads a model says something else. So every answer comes
-with those of random sets of as many heads, from the same layers.
+with those of random sets of as many heads, from the same layers, and of as many other MLPs.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ class Effect:
 
 @dataclass(frozen=True, eq=False)
 class RandomBand:
-    """What random sets of as many heads did to one token, and in all.
+    """What random sets of as many heads and MLPs did to one token, and in all.
 
     Attributes:
         changes: Change of the token's log-probability, nats, one for each set.
@@ -79,7 +80,7 @@ class Ablated:
 
     Attributes:
         effect: Of the set.
-        band: Of random sets of as many heads; None where no head is in the set.
+        band: Of random sets of as many heads and MLPs; None where there are none to take.
     """
 
     effect: Effect
@@ -136,16 +137,16 @@ def ablate(
     random_sets: int = 20,
     seed: int = 0,
 ) -> Iterator[Progress | Finished[Ablated]]:
-    """Switch parts off and compare the next token, beside random sets of heads.
+    """Switch parts off and compare the next token, beside random sets of as many others.
 
     Args:
         model: The model.
         ids: The text.
         token: Whose probability the random sets are compared by; None takes the most probable one.
         heads: Which heads.
-        mlps: The layers whose MLPs go, too; they go in the random sets as well.
+        mlps: The layers whose MLPs go, too; as many other ones go in each random set.
         kind: "zero" or "mean".
-        random_sets: How many.
+        random_sets: How many, at most: of one MLP there are as many as other layers.
         seed: Of the random sets.
 
     Raises:
@@ -154,7 +155,8 @@ def ablate(
     if not ids:
         raise LabError("There is no text to change anything in.", "Type at least one character.")
     edits = switched_off(model, ids, heads, mlps, kind)
-    return _ablate(model, ids, token, edits, heads, mlps, kind, random_sets, seed)
+    sets = _random_sets(model, heads, mlps, random_sets, seed)
+    return _ablate(model, ids, token, edits, sets, kind)
 
 
 def _ablate(
@@ -162,13 +164,9 @@ def _ablate(
     ids: Sequence[int],
     token: int | None,
     edits: Edits,
-    heads: Sequence[Head],
-    mlps: Sequence[int],
+    sets: list[tuple[list[Head], list[int]]],
     kind: str,
-    random_sets: int,
-    seed: int,
 ) -> Iterator[Progress | Finished[Ablated]]:
-    sets = _random_sets(model, heads, random_sets if heads else 0, seed)
     total = 2 + len(sets)
     before = _said(model, ids, None)
     yield Progress("Switching off", 1, total, "passes")
@@ -176,11 +174,11 @@ def _ablate(
     yield Progress("Switching off", 2, total, "passes")
     about = int(effect.before.argmax()) if token is None else token
     changes, divergences = [], []
-    for number, others in enumerate(sets, start=3):
-        random_effect = _compare(before, _said(model, ids, switched_off(model, ids, others, mlps, kind)))
+    for number, (heads, mlps) in enumerate(sets, start=3):
+        random_effect = _compare(before, _said(model, ids, switched_off(model, ids, heads, mlps, kind)))
         changes.append(random_effect.change_of(about))
         divergences.append(random_effect.divergence)
-        yield Progress("Random heads", number, total, "passes")
+        yield Progress("Random sets", number, total, "passes")
     band = RandomBand(tuple(changes), tuple(divergences)) if sets else None
     yield Finished(f"Compared with {len(sets):,} random sets.", Ablated(effect, band))
 
@@ -206,22 +204,40 @@ def _compare(before: tuple[Tensor, float], after: tuple[Tensor, float]) -> Effec
     return Effect(before[0], after[0], before[1], after[1])
 
 
-def _random_sets(model: Transformer, heads: Sequence[Head], count: int, seed: int) -> list[list[Head]]:
-    """Sets of as many heads in the same layers, none of them in the set, each drawn without repetition."""
+def _random_sets(
+    model: Transformer, heads: Sequence[Head], mlps: Sequence[int], count: int, seed: int
+) -> list[tuple[list[Head], list[int]]]:
+    """Sets of as many heads and MLPs, none of them in the set, each drawn without repetition.
+
+    No set of MLPs comes twice where there are no heads beside them.
+    """
     rng = random.Random(seed)
+    wanted = set(mlps)
+    others = [n for n in range(model.config.layers) if n not in wanted]
+    if (not heads and not wanted) or len(others) < len(wanted):
+        return []
+    if not heads:
+        count = min(count, math.comb(len(others), len(wanted)))
+    sets: list[tuple[list[Head], list[int]]] = []
+    while len(sets) < count:
+        drawn = sorted(rng.sample(others, len(wanted)))
+        if heads or ([], drawn) not in sets:
+            sets.append((_random_heads(model, heads, rng), drawn))
+    return sets
+
+
+def _random_heads(model: Transformer, heads: Sequence[Head], rng: random.Random) -> list[Head]:
+    """As many other heads of the same layers; of other layers where those have too few."""
     by_layer: dict[int, list[int]] = {}
     for layer, head in heads:
         by_layer.setdefault(layer, []).append(head)
-    everything = [(n, h) for n in range(model.config.layers) for h in range(model.config.heads)]
-    sets = []
-    for _ in range(count):
-        drawn: list[Head] = []
-        for layer, chosen in by_layer.items():
-            others = [h for h in range(model.config.heads) if h not in chosen]
-            drawn += [(layer, h) for h in rng.sample(others, min(len(others), len(chosen)))]
-        missing = len(set(heads)) - len(drawn)
-        if missing:  # a layer has too few others
-            rest = [at for at in everything if at not in drawn and at not in heads]
-            drawn += rng.sample(rest, min(missing, len(rest)))
-        sets.append(drawn)
-    return sets
+    drawn: list[Head] = []
+    for layer, chosen in by_layer.items():
+        others = [h for h in range(model.config.heads) if h not in chosen]
+        drawn += [(layer, h) for h in rng.sample(others, min(len(others), len(chosen)))]
+    missing = len(set(heads)) - len(drawn)
+    if missing:
+        everything = [(n, h) for n in range(model.config.layers) for h in range(model.config.heads)]
+        rest = [at for at in everything if at not in drawn and at not in heads]
+        drawn += rng.sample(rest, min(missing, len(rest)))
+    return drawn

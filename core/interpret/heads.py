@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.interpret.inside import Inside, pool_columns, pool_rows
+from core.interpret.inside import Inside, Pooled
 from core.model.trace import Trace
 from core.model.transformer import Transformer
 from core.stages import Finished, Progress
@@ -85,16 +85,18 @@ def measure_heads(inside: Inside, size: int = 48) -> Iterator[LayerMeasured | Pr
     for layer in range(layers):
         sums: dict[str, Tensor] = {}
         n: dict[str, int] = {}
-        rows: list[Tensor] = []
-        for begin, tile in inside.tiles(layer):  # (H, rows, T)
-            rows.append(pool_columns(tile, size))
+        pooled: Pooled | None = None
+        for begin, tile in inside.tiles(layer):  # (H, rows, S)
+            pooled = pooled or Pooled(len(tile), len(ids), size)
+            pooled.add(begin, tile)
             with torch.inference_mode():
                 for name, (weights, count) in weigh_rows(tile, ids, begin).items():
                     sums[name] = sums.get(name, 0) + weights
                     n[name] = n.get(name, 0) + count
             yield Progress("Measuring the heads", layer, layers, "layers")
         scores = {name: total / n[name] for name, total in sums.items()}  # 0 / 0 is not a number
-        yield LayerMeasured(layer, pool_rows(torch.cat(rows, dim=1), size), scores, n)
+        thumbnails = pooled.cells if pooled is not None else torch.empty(0)
+        yield LayerMeasured(layer, thumbnails, scores, n)
     yield Finished(f"{layers:,} layers are measured.", None)
 
 
@@ -102,27 +104,28 @@ def weigh_rows(tile: Tensor, ids: Tensor, begin: int) -> dict[str, tuple[Tensor,
     """For each measure on a text: the weight of some rows where it counts, (H,), and how many rows have one.
 
     Args:
-        tile: Rows of patterns, (H, rows, T).
+        tile: Rows of patterns, (H, rows, S), S up to and with the last of the rows.
         ids: The text, (T,).
         begin: First of the rows.
     """
-    end = begin + tile.shape[1]
+    heads, _, end = tile.shape
     row = torch.arange(begin, end)
-    same = (ids[begin:end, None] == ids) & (torch.arange(len(ids)) < row[:, None])  # (rows, T)
+    before = torch.arange(end) < row[:, None]  # (rows, S)
+    same = (ids[begin:end, None] == ids[:end]) & before
     after = torch.zeros_like(same)
     after[:, 1:] = same[:, :-1]  # what came next there
-    after &= torch.arange(len(ids)) < row[:, None]
+    after &= before
 
     def back(steps: int) -> Tensor:
         """The weights on the token so many steps back, (H, rows that have one)."""
-        there = row >= steps
-        return tile[:, there].gather(2, (row[there] - steps)[None, :, None].expand(len(tile), -1, 1))[..., 0]
+        first = max(0, steps - begin)  # row that has one
+        return tile[:, first:].diagonal(begin + first - steps, 1, 2)
 
     def inside(mask: Tensor) -> tuple[Tensor, int]:
-        return (tile * mask).sum((1, 2)), int(mask.any(1).sum())
+        return tile.view(heads, -1) @ mask.flatten().float(), int(mask.any(1).sum())
 
     later = row > 0
-    near = sum((back(steps).sum(1) for steps in range(2, LOCAL + 1)), torch.zeros(len(tile)))
+    near = sum((back(steps).sum(1) for steps in range(2, LOCAL + 1)), torch.zeros(heads))
     return {
         "previous": (back(1).sum(1), int(later.sum())),
         "first": (tile[:, later, 0].sum(1), int(later.sum())),

@@ -19,14 +19,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.model.config import check_fits
-from core.model.rope import turn
+from core.model.rope import Rope, turn
 from core.model.transformer import Transformer, allowed_places
 from core.problems import LabError
 from core.stages import Finished, Progress
 
-KEPT_AT_MOST = 96 << 20  # bytes of residual streams
+KEPT_AT_MOST = 72 << 20  # bytes of residual streams, where that is room for all layers
+KEPT_OF_LONG = 54 << 20  # bytes, where it is not
+_AT_ONCE = 1024  # tokens that go through a block together
 _TILE = 4 << 20  # bytes of weights that are made at once
-_ROWS = 48  # of a pattern that are made at once, at least
+_ROWS = 8  # of a pattern that are made at once, at least
 _PATTERN_AT_MOST = 512 << 20  # bytes of one pattern
 
 
@@ -64,8 +66,8 @@ class Inside:
         self.model = model
         self._lock = lock or nullcontext()
         self.ids = tuple(ids)
-        size = 4 * len(ids) * model.config.width
-        self._stride = max(1, math.ceil(model.config.layers * size / KEPT_AT_MOST))
+        size = 4 * len(ids) * model.config.width * model.config.layers  # bytes of all streams
+        self._stride = 1 if size <= KEPT_AT_MOST else math.ceil(size / KEPT_OF_LONG)
         self._kept: dict[int, Tensor] = {}
         self._last: tuple[int, Tensor] | None = None  # the stream that was made last, and its layer
         self.final = torch.empty(0)
@@ -87,20 +89,31 @@ class Inside:
             if self._last is not None and begin <= self._last[0] <= layer:
                 begin, x = self._last
             x = self._kept[begin] if x is None else x
+            self._last = None  # one stream less while blocks run
             rope = self.model.rope(0, self.tokens)
             with torch.inference_mode():
                 for n in range(begin, layer):
-                    x = self.model.blocks[n](x, rope)
+                    x = self.run(n, x, rope)
             self._last = (layer, x)
             return x
 
+    def run(self, layer: int, x: Tensor, rope: Rope | None) -> Tensor:
+        """The residual stream, (1, T, W), after a block; through which a long text goes in pieces."""
+        block = self.model.block(layer)
+        made: Tensor = block(x, rope) if self.tokens <= _AT_ONCE else block.read_long(x, rope)
+        return made
+
     def head(self, layer: int, head: int) -> HeadVectors:
         """What one head makes of every token."""
+        block, x, rope = self.model.block(layer), self.stream(layer), self.model.rope(0, self.tokens)
+        found: list[tuple[Tensor, Tensor, Tensor]] = []
         with torch.inference_mode():
-            q, k, v = self.heads(layer)
-            group = head // (q.shape[1] // k.shape[1])
-            turned_q, turned_k = self._turned(q, k)
-            return HeadVectors(q[0, head], k[0, group], v[0, group], turned_q[0, head], turned_k[0, group])
+            for part in torch.split(x, _AT_ONCE, dim=1):
+                q, k, v = block.attn.heads(block.norm_1(part))
+                group = head // (q.shape[1] // k.shape[1])
+                found.append((q[0, head].clone(), k[0, group].clone(), v[0, group].clone()))
+            q, k, v = (torch.cat(parts) for parts in zip(*found, strict=True))  # (T, d)
+            return HeadVectors(q, k, v, *((q, k) if rope is None else (turn(q, rope), turn(k, rope))))
 
     def pattern(self, layer: int, head: int) -> Tensor:
         """The attention weights of one head, shape (T, T): row by row what a token looks at.
@@ -113,7 +126,10 @@ class Inside:
                 f"{self.tokens:,} × {self.tokens:,} weights are {4 * self.tokens**2 / 1e6:,.0f} MB.",
                 "Look at a part of the text, or at the picture.",
             )
-        return torch.cat([tile[0] for _, tile in self.tiles(layer, head)])
+        weights = torch.zeros(self.tokens, self.tokens)
+        for begin, tile in self.tiles(layer, head):
+            weights[begin : begin + tile.shape[1], : tile.shape[2]] = tile[0]
+        return weights
 
     def row(self, layer: int, head: int, token: int) -> Tensor:
         """The weights of one token, shape (T,)."""
@@ -124,40 +140,45 @@ class Inside:
     def weights_of(self, layer: int, token: int) -> Tensor:
         """The weights of one token in all heads, on itself and those before it: shape (H, token + 1)."""
         with torch.inference_mode():
-            q, k, _ = self.heads(layer)
-            return self._weights(q, k, token).flatten(0, 1)
+            return self._look(layer, token)[0].flatten(0, 1)
 
     def pooled(self, layer: int, head: int | None, size: int) -> Tensor:
         """Patterns of at most size × size cells, each the largest weight in it: shape (heads, n, n)."""
-        rows = [pool_columns(tile, size) for _, tile in self.tiles(layer, head)]
-        return pool_rows(torch.cat(rows, dim=1), size)
+        heads = self.model.config.heads if head is None else 1
+        made = Pooled(heads, self.tokens, size)
+        for begin, tile in self.tiles(layer, head):
+            made.add(begin, tile)
+        return made.cells
 
     def tiles(self, layer: int, head: int | None = None) -> Iterator[tuple[int, Tensor]]:
-        """The patterns of one head, or of all, in tiles: first row, and weights of shape (heads, rows, T)."""
+        """The patterns of one head, or of all, in tiles of rows.
+
+        Yields:
+            First row, and weights of shape (heads, rows, S), S up to and with the last of these rows; the
+            columns behind are 0. A tile is written over when the next one is asked for.
+        """
+        block, x, rope = self.model.block(layer), self.stream(layer), self.model.rope(0, self.tokens)
+        config = self.model.config
+        groups = config.heads // config.kv_heads
+        chosen = slice(None) if head is None else slice(head, head + 1)
+        heads = config.heads if head is None else 1
+        step = min(self.tokens, max(_ROWS, _TILE // (4 * heads * self.tokens)))
         with torch.inference_mode():
-            q, k, _ = self.heads(layer)
-            q, k = self._turned(q, k)
-            k = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)
+            keys = block.keys_and_values(x, rope)[0][0]  # (K, T, d)
             if head is not None:
-                q, k = q[:, head : head + 1], k[:, head : head + 1]
-            heads = q.shape[1]
-            step = max(_ROWS, _TILE // (4 * heads * self.tokens))
+                keys = keys[head // groups][None].clone()
+            room = torch.empty(2, heads * step * self.tokens)
         for begin in range(0, self.tokens, step):
             end = min(begin + step, self.tokens)
             with torch.inference_mode():
-                scores = q[0, :, begin:end] @ k[0].transpose(-1, -2)  # (heads, rows, T)
-                scores /= math.sqrt(q.shape[-1])
-                forbidden = ~allowed_places(end - begin, end)
-                scores[:, :, :end].masked_fill_(forbidden, -math.inf)
-                scores[:, :, end:] = -math.inf
-                weights = scores.softmax(-1)
-            yield begin, weights
+                q = block.queries(x[:, begin:end], rope, begin)[0, chosen] / math.sqrt(keys.shape[-1])
+                yield begin, _softmax_of(q, keys[:, :end], begin, room)
 
     def z(self, layer: int, position: int) -> Tensor:
         """The weighted sums of values of all heads at one position, shape (H, d)."""
         with torch.inference_mode():
-            q, k, v = self.heads(layer)
-            return (self._weights(q, k, position) @ v[0, :, : position + 1]).flatten(0, 1)
+            weights, v = self._look(layer, position)
+            return (weights @ v).flatten(0, 1)
 
     def logits(self, positions: slice = slice(None)) -> Tensor:
         """Logits at some positions, shape (n, V)."""
@@ -169,27 +190,65 @@ class Inside:
         block = self.model.block(layer)
         return block.attn.heads(block.norm_1(self.stream(layer)))
 
-    def _turned(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-        """Queries and keys after RoPE; unchanged where the model has none."""
-        rope = self.model.rope(0, self.tokens)
-        return (q, k) if rope is None else (turn(q, rope), turn(k, rope))
-
-    def _weights(self, q: Tensor, k: Tensor, token: int) -> Tensor:
-        """The weights of one token, by group of heads that share keys: (K, H/K, token + 1)."""
-        q, k = self._turned(q, k)
-        query = q[0, :, token].view(k.shape[1], -1, q.shape[-1])  # (K, H/K, d)
-        keys = k[0, :, : token + 1]  # (K, S, d)
-        return (query @ keys.transpose(-1, -2) / math.sqrt(q.shape[-1])).softmax(-1)
+    def _look(self, layer: int, token: int) -> tuple[Tensor, Tensor]:
+        """The weights of one token, (K, H/K, token + 1), and the values they are of, (K, token + 1, d)."""
+        block, x = self.model.block(layer), self.stream(layer)[:, : token + 1]
+        rope = self.model.rope(0, token + 1)
+        keys, values = block.keys_and_values(x, rope)
+        query = block.queries(x[:, token:], rope, token)  # (1, H, 1, d)
+        query = query.reshape(keys.shape[1], -1, keys.shape[-1])  # (K, H/K, d)
+        scores = query @ keys[0].transpose(-1, -2) / math.sqrt(keys.shape[-1])
+        return scores.softmax(-1), values[0]
 
 
-def pool_columns(tile: Tensor, size: int) -> Tensor:
-    """Rows of patterns, (heads, rows, T), in at most `size` columns, each the largest of what it covers."""
-    return tile if tile.shape[2] <= size else F.adaptive_max_pool2d(tile, (tile.shape[1], size))
+def _softmax_of(q: Tensor, keys: Tensor, begin: int, room: Tensor) -> Tensor:
+    """Weights of some rows, (heads, rows, S), from scaled queries, (heads, rows, d), and keys, (K, S, d).
+
+    Args:
+        q: Queries; the first stands at `begin`.
+        keys: Up to and with the last row.
+        begin: See q.
+        room: Where scores and weights are written, (2, numbers).
+    """
+    heads, rows, d = q.shape
+    S = keys.shape[1]
+    scores, weights = room[:, : heads * rows * S].view(2, heads, rows, S)
+    shared = scores.view(len(keys), -1, S)  # (K, heads/K · rows, S)
+    torch.bmm(q.reshape(len(keys), -1, d), keys.transpose(1, 2), out=shared)
+    scores[:, :, begin:].masked_fill_(~allowed_places(rows, rows), -math.inf)
+    return torch.softmax(scores, -1, out=weights)
 
 
-def pool_rows(weights: Tensor, size: int) -> Tensor:
-    """The same for rows, when all of them are there: (heads, T, n)."""
-    return weights if weights.shape[1] <= size else F.adaptive_max_pool2d(weights, (size, weights.shape[2]))
+class Pooled:
+    """Patterns made small: at most size × size cells, each the largest weight in it.
+
+    A cell covers what torch's adaptive pooling lets it cover: where the tokens do not divide evenly, a row or
+    column at a border belongs to both sides.
+
+    Args:
+        heads: How many patterns.
+        tokens: Rows and columns of each.
+        size: Cells in a row, at most.
+
+    Attributes:
+        cells: Shape (heads, n, n).
+    """
+
+    def __init__(self, heads: int, tokens: int, size: int) -> None:
+        self._tokens, self._size = tokens, min(size, tokens)
+        self.cells = torch.zeros(heads, self._size, self._size)
+
+    def add(self, begin: int, tile: Tensor) -> None:
+        """Take some rows, (heads, rows, S), the first at `begin`; what is behind their S columns is 0."""
+        T, size = self._tokens, self._size
+        with torch.inference_mode():
+            tile = F.pad(tile, (0, T - tile.shape[2]))
+            if size < T:
+                tile = F.adaptive_max_pool2d(tile, (tile.shape[1], size))
+            row = torch.arange(begin, begin + tile.shape[1])
+            for cell in (row * size // T, ((row + 1) * size - 1) // T):  # two at a border
+                at = cell[None, :, None].expand_as(tile)
+                self.cells.scatter_reduce_(1, at, tile, "amax")
 
 
 def look_inside(
@@ -216,10 +275,10 @@ def _look_inside(model: Transformer, inside: Inside) -> Iterator[Progress | Fini
     with torch.inference_mode():
         x = model.embed_at(torch.tensor([ids]))  # (1, T, W)
         rope = model.rope(0, len(ids))
-    for n, block in enumerate(model.blocks):
+    for n in range(len(model.blocks)):
         inside.keep(n, x)
         with torch.inference_mode():
-            x = block(x, rope)
+            x = inside.run(n, x, rope)
         yield Progress("Reading the text", n + 1, len(model.blocks), "layers")
     inside.final = x[0]
     yield Finished(f"{len(ids):,} tokens are read.", inside)

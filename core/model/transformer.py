@@ -177,6 +177,42 @@ class Block(nn.Module):
         trace.record(f"{at}.resid_post", x)
         return x
 
+    def read_long(self, x: Tensor, rope: Rope | None, step: int = 64) -> Tensor:
+        """The same as the fused path to about 1e-5, in a fraction of the memory; nothing is recorded.
+
+        Args:
+            x: The residual stream, (B, T, W).
+            rope: Of all places.
+            step: Tokens that go through the block together.
+        """
+        k, v = self.keys_and_values(x, rope)
+        made = torch.empty_like(x)
+        for begin in range(0, x.shape[1], step):
+            part = x[:, begin : begin + step]
+            end = begin + part.shape[1]
+            q = self.queries(part, rope, begin)
+            z = _fused(q, k[:, :, :end], v[:, :, :end], NONE)  # (B, H, step, d)
+            part = part + self.attn.out(z.transpose(1, 2).flatten(2))
+            torch.add(part, self.mlp(self.norm_2(part)), out=made[:, begin:end])
+        return made
+
+    def queries(self, part: Tensor, rope: Rope | None, begin: int) -> Tensor:
+        """Turned queries, (B, H, n, d), of some tokens of the stream, (B, n, W), the first at `begin`."""
+        q = self.attn.queries(self.norm_1(part))
+        return q if rope is None else turn(q, _places(rope, begin, begin + part.shape[1]))
+
+    def keys_and_values(self, x: Tensor, rope: Rope | None) -> tuple[Tensor, Tensor]:
+        """Turned keys, and values, each (B, K, T, d), of a residual stream, (B, T, W); made in pieces."""
+        config = self.attn.config
+        shape = (x.shape[0], config.kv_heads, x.shape[1], config.head_width)
+        keys, values = x.new_empty(shape), x.new_empty(shape)
+        for begin in range(0, x.shape[1], _AT_ONCE):
+            here = slice(begin, min(begin + _AT_ONCE, x.shape[1]))
+            k, v = self.attn.keys_and_values(self.norm_1(x[:, here]))
+            keys[:, :, here] = k if rope is None else turn(k, _places(rope, here.start, here.stop))
+            values[:, :, here] = v
+        return keys, values
+
 
 class Attention(nn.Module):
     """Every token gathers values from the tokens before it, as much as its query fits their keys."""
@@ -231,6 +267,23 @@ class Attention(nn.Module):
         if c.qk_norm:
             q, k = self.q_norm(q), self.k_norm(k)
         return q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+
+    def queries(self, x: Tensor) -> Tensor:
+        """Of `heads` the queries alone, (B, H, T, d)."""
+        q = self._rows(x, 0, self.config.qkv_rows[0])
+        return (self.q_norm(q) if self.config.qk_norm else q).transpose(1, 2)
+
+    def keys_and_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Of `heads` the keys and values, each (B, K, T, d)."""
+        of_q, of_k, of_v = self.config.qkv_rows
+        k, v = self._rows(x, of_q, of_q + of_k), self._rows(x, of_q + of_k, of_q + of_k + of_v)
+        return (self.k_norm(k) if self.config.qk_norm else k).transpose(1, 2), v.transpose(1, 2)
+
+    def _rows(self, x: Tensor, begin: int, end: int) -> Tensor:
+        """Some rows of the projection, as vectors of heads: (B, T, (end - begin) / d, d)."""
+        bias = None if self.qkv.bias is None else self.qkv.bias[begin:end]
+        made = F.linear(x, self.qkv.weight[begin:end], bias)
+        return made.view(*x.shape[:2], -1, self.config.head_width)
 
     def results(self, z: Tensor) -> Tensor:
         """What each head adds to the residual stream, (B, T, H, W), from z, (B, T, H, d)."""
@@ -297,6 +350,11 @@ def allowed_places(queries: int, keys: int, edited: Tensor | None = None) -> Ten
     if edited is not None:
         return edited
     return torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)
+
+
+def _places(rope: Rope, begin: int, end: int) -> Rope:
+    """The turns of some of the places."""
+    return rope[0][begin:end], rope[1][begin:end]
 
 
 def _fused(q: Tensor, k: Tensor, v: Tensor, edits: Edits) -> Tensor:

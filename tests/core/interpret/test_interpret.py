@@ -14,7 +14,7 @@ from core.interpret import inside as inside_module
 from core.interpret.ablation import ablate, switched_off
 from core.interpret.contributions import contributions
 from core.interpret.heads import MEASURES, LayerMeasured, label_of, measure_heads, probe_sentences
-from core.interpret.inside import Inside, look_inside
+from core.interpret.inside import Inside, Pooled, look_inside
 from core.interpret.lens import LensRow, lens_cell, logit_lens
 from core.model.config import ModelConfig
 from core.model.initial import new_model
@@ -60,9 +60,11 @@ def test_what_is_made_on_demand_is_what_the_pass_had(
     model: Transformer, tight: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if tight:  # little memory: not every layer is kept, and patterns come in tiles of a few rows
-        monkeypatch.setattr(inside_module, "KEPT_AT_MOST", 3 * 4 * 70 * 16)
+        for limit in ("KEPT_AT_MOST", "KEPT_OF_LONG"):
+            monkeypatch.setattr(inside_module, limit, 3 * 4 * 70 * 16)
         monkeypatch.setattr(inside_module, "_TILE", 4 * 70 * 8 * model.config.heads)
         monkeypatch.setattr(inside_module, "_ROWS", 1)
+        monkeypatch.setattr(inside_module, "_AT_ONCE", 32)  # a long text: blocks read it in pieces
     ids = torch.randint(0, 61, (70,)).tolist()
     seen, trace = inside(model, ids), traced(model, ids)
     for n in (0, model.config.layers - 1, 1, 2):
@@ -83,6 +85,27 @@ def test_what_is_made_on_demand_is_what_the_pass_had(
         atol=1e-5,
     )
     assert torch.allclose(seen.logits(), trace["logits"][0], atol=1e-4)
+
+
+@pytest.mark.parametrize(("tokens", "size"), [(10, 16), (64, 16), (70, 16), (31, 30), (1, 4)])
+def test_pictures_against_torchs_own_pooling(tokens: int, size: int) -> None:
+    whole = torch.rand(3, tokens, tokens).tril()
+    pooled = Pooled(3, tokens, size)
+    for begin in range(0, tokens, 7):
+        end = min(begin + 7, tokens)
+        pooled.add(begin, whole[:, begin:end, :end])
+    n = min(size, tokens)
+    assert torch.equal(pooled.cells, torch.nn.functional.adaptive_max_pool2d(whole, (n, n)))
+
+
+@pytest.mark.parametrize("step", [1, 32, 70, 100])
+def test_a_block_reads_a_long_text_as_it_reads_any(model: Transformer, step: int) -> None:
+    with torch.inference_mode():
+        x, rope = model.embed_at(torch.arange(60)[None]), model.rope(0, 60)
+        for n in range(model.config.layers):
+            expected = model.block(n)(x, rope)
+            assert torch.allclose(model.block(n).read_long(x, rope, step), expected, atol=1e-5)
+            x = expected
 
 
 def test_what_no_token_may_see_is_exactly_nothing(model: Transformer) -> None:
@@ -121,7 +144,7 @@ class ByHand:
 
     def tiles(self, layer: int) -> Iterator[tuple[int, torch.Tensor]]:
         for row in range(len(self.ids)):
-            yield row, self._pattern[None, row : row + 1]
+            yield row, self._pattern[None, row : row + 1, : row + 1]
 
 
 def measured(ids: list[int], looks: list[int]) -> LayerMeasured:
@@ -222,6 +245,20 @@ def test_switching_off_a_head(model: Transformer) -> None:
     assert not result.band.outside((low + high) / 2)
 
 
+def test_an_mlp_stands_among_other_mlps(model: Transformer) -> None:
+    ids = [3, 1, 4, 1, 5, 9, 2, 6]
+    result = run_to_end(ablate(model, ids, 3, [], mlps=[1])).result
+    others = [n for n in range(model.config.layers) if n != 1]
+    assert len(result.band.changes) == len(others)  # there are no more sets of one
+    alone = [run_to_end(ablate(model, ids, 3, [], mlps=[n])).result.effect.change_of(3) for n in others]
+    assert sorted(result.band.changes) == pytest.approx(sorted(alone), abs=1e-6)
+
+
+def test_where_no_other_mlp_is_left_there_is_no_band(model: Transformer) -> None:
+    everything = list(range(model.config.layers))
+    assert run_to_end(ablate(model, [1, 2], None, [], mlps=everything)).result.band is None
+
+
 def test_mean_ablation_of_a_constant_head_changes_nothing(model: Transformer) -> None:
     ids = [7]  # one token: its mean is itself
     result = list(ablate(model, ids, 3, [(0, 0), (1, 1)], mlps=[0], kind="mean", random_sets=0))[-1].result  # type: ignore[union-attr]
@@ -246,7 +283,9 @@ def test_random_sets_come_from_the_same_layers_and_leave_the_set_out(model: Tran
     from core.interpret.ablation import _random_sets
 
     heads = [(1, 0), (2, 1)]
-    for drawn in _random_sets(model, heads, 30, 0):
+    for drawn, mlps in _random_sets(model, heads, [0], 30, 0):
+        assert len(mlps) == 1
+        assert mlps != [0]
         assert sorted(layer for layer, _ in drawn) == [1, 2]
         assert not set(drawn) & set(heads)
 
