@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from labapp.labs.attention import AttentionLab
 from labapp.labs.attention.ablation import SCENES, AblationPage
-from labapp.labs.attention.pins import AT_MOST, Pins
+from labapp.labs.attention.pins import AT_MOST, MLP, Pins
 from labapp.window import Window
 from tests.labapp.opened import opened, opened_on_smollm2, wait
 
@@ -47,11 +47,12 @@ def test_pins_are_kept_once_and_not_too_many(qtbot: QtBot) -> None:
     assert pins.heads == ((1, 2), (3, 4))
     pins.pin((1, 2), False)
     assert pins.heads == ((3, 4),)
-    pins.set_heads(tuple((n, 0) for n in range(30)))
+    pins.set_parts(tuple((n, 0) for n in range(30)))
     assert len(pins.heads) == AT_MOST
     pins.keep_within(20, 1)
     assert pins.heads == ((18, 0), (19, 0))
-    pins.restore([[1, 1], [2], "x", [-1, 0], [True, 0], None, [1, 1]])
+    pins.restore([[1, 1], [2], "x", [-1, 0], [True, 0], None, [1, 1], [4, -1], [4, -2]])
+    assert pins.parts == ((1, 1), (4, MLP))
     assert pins.heads == ((1, 1),)
 
 
@@ -96,7 +97,7 @@ def test_the_scene_asks_and_then_shows_a_head_that_matters(
 
 def test_every_pinned_head_is_asked(qtbot: QtBot, window: Window, page: AblationPage) -> None:
     page.lab.heads.prediction.close_question()
-    page.lab.pins.set_heads(((1, 3), (13, 8), (29, 1)))
+    page.lab.pins.set_parts(((1, 3), (13, 8), (29, 1)))
     page.token.setText(" cat")
     page.kind.setCurrentIndex(1)
     page.ask_button.click()
@@ -109,6 +110,30 @@ def test_every_pinned_head_is_asked(qtbot: QtBot, window: Window, page: Ablation
     assert [result.heads[0] for result in page.results] == [(1, 3), (29, 1)]
     page.lab.heads.show_text("Another text.")
     wait(qtbot, window, lambda: not page.results)
+
+
+def test_an_mlp_is_pinned_and_asked_among_other_mlps(
+    qtbot: QtBot, window: Window, page: AblationPage
+) -> None:
+    page.lab.heads.prediction.close_question()
+    page.lab.pins.set_parts(((13, 8),))
+    page.layer.setValue(5)
+    page.mlp_button.click()
+    assert page.pins.rows.row(1)[0] == "MLP 5"
+    page.token.setText(" cat")
+    page.ask_button.click()
+    wait(qtbot, window, lambda: len(page.results) == 3)
+    assert [result.heads for result in page.results] == [((13, 8),), ((5, MLP),), ((13, 8), (5, MLP))]
+    mlp, both = page.results[1:]
+    assert len(set(mlp.randoms)) == 20  # of 29 others, none twice
+    assert mlp.change != both.change
+    page._choose(1)
+    assert page.heading.text() == "Without MLP 5"
+    assert "random sets of as many other MLPs" in page.verdict.text()
+    assert page.layer.maximum() == 29
+    page.pins.selectRow(1)
+    page.unpin_button.click()
+    assert page.lab.pins.parts == ((13, 8),)
 
 
 @pytest.mark.parametrize("token", ["strawberry", "🙂🙂"])
@@ -133,11 +158,11 @@ def test_every_scene_opens(qtbot: QtBot, window: Window, page: AblationPage) -> 
 def test_pins_token_and_kind_come_back(qtbot: QtBot, tmp_path: Path) -> None:
     with opened(qtbot, tmp_path / "w", lab="attention") as window:
         page = ablation_of(qtbot, window)
-        page.lab.pins.set_heads(((2, 3), (4, 5)))
+        page.lab.pins.set_parts(((2, 3), (4, 5), (7, MLP)))
         page.token.setText(" Paris")
         page.kind.setCurrentIndex(1)
     with opened(qtbot, tmp_path / "w") as window:
         page = ablation_of(qtbot, window)
-        assert page.lab.pins.heads == ((2, 3), (4, 5))
+        assert page.lab.pins.parts == ((2, 3), (4, 5), (7, MLP))
         assert page.token.text() == " Paris"
         assert page.kind.currentData() == "mean"

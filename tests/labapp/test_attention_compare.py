@@ -41,7 +41,7 @@ def test_two_heads_stand_side_by_side(qtbot: QtBot, window: Window, page: Compar
     wait(qtbot, window, lambda: page.titles[1].text() == "B: layer 13, head 8")
     assert np.array_equal(page.a.weights, page.b.weights)
     assert page.says.text().startswith("0 % of all weight")
-    page.lab.pins.set_heads(((9, 2), (16, 5)))
+    page.lab.pins.set_parts(((9, 2), (16, 5)))
     assert page.list.rows.row(1)[0] == "16.5"
     page.list.row_chosen.emit(1)
     wait(qtbot, window, lambda: page.titles[1].text() == "B: layer 16, head 5")

@@ -1,7 +1,7 @@
-"""Ablation: pinned heads are switched off, one by one, and the next token is compared before and after.
+"""Ablation: pinned heads and MLPs are switched off, one by one; the next token is compared with before.
 
-What to notice: a change says something only beside those of random heads. A head with a clear pattern may not
-matter at all. Stage: `core.interpret.ablation.ablate`, once for each pin.
+What to notice: a change says something only beside those of random others. A head with a clear pattern may
+not matter at all. Stage: `core.interpret.ablation.ablate`, once for each pin.
 """
 
 from __future__ import annotations
@@ -9,17 +9,26 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLineEdit,
+    QSizePolicy,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.problems import LabError
 from core.stages import once
 from labapp.labs.attention.cause import Compared, compare_each, say_next
 from labapp.labs.attention.matter import MatterView, in_words, named
+from labapp.labs.attention.pins import MLP
 from labapp.labs.attention.tables import AttentionPage, Numbers
 from labapp.runner import Outcome, Slot
 from labapp.scenes import read_json
 from labapp.widgets.bars import Bar, Bars
-from labapp.widgets.parts import button, card, controls, field, label
+from labapp.widgets.parts import button, card, controls, field, inset, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
 from labapp.widgets.token_text import visible
@@ -61,15 +70,27 @@ class AblationPage(AttentionPage):
             self.scenes.addItem(tr(self._read_scene(name)["title"]), name)
         self.scenes.activated.connect(lambda _: self._scene_chosen())
         self.text = label("", "secondary", wrap=True)
-        columns = [Column(tr("Pinned head")), Column(tr("Looks at"), stretch=True)]
-        self.pins = Table(tr("Pinned heads"), columns)
+        columns = [Column(tr("Pinned")), Column(tr("Looks at"), stretch=True)]
+        self.pins = Table(tr("Pinned heads and MLPs"), columns)
         self.pins.row_chosen.connect(self._pin_chosen)
         self.pin_button = button("", self._pin, tip=tr("The head that the Heads page shows"))
-        self.unpin_button = button(tr("Unpin"), self._unpin, tip=tr("Take the chosen head from the list"))
+        self.unpin_button = button(tr("Unpin"), self._unpin, tip=tr("Take the chosen row from the list"))
         row = QHBoxLayout()
         row.setSpacing(6)
         row.addWidget(self.pin_button, 1)
         row.addWidget(self.unpin_button)
+        self.layer = QSpinBox()
+        self.layer.setPrefix(tr("layer "))
+        self.layer.setAccessibleName(tr("Layer of the MLP"))
+        self.layer.setToolTip(tr("Layers are counted from 0"))
+        inset(self.layer)
+        self.mlp_button = button(
+            tr("Pin MLP"), self._pin_mlp, tip=tr("Switch the MLP of this layer off, beside those of others")
+        )
+        mlp_row = QHBoxLayout()
+        mlp_row.setSpacing(6)
+        mlp_row.addWidget(self.mlp_button)
+        mlp_row.addWidget(self.layer, 1)
         self.token = QLineEdit()
         self.token.setPlaceholderText(tr("the most probable"))
         self.token.setMaxLength(60)
@@ -80,7 +101,7 @@ class AblationPage(AttentionPage):
         self.ask_button = button(
             tr("Does it matter?"),
             lambda: self.lab.attempt(self.ask),
-            tip=tr("Switch each pinned head off, and 20 random heads of its layer"),
+            tip=tr("Switch each pin off, and 20 random heads of its layer or other MLPs"),
             role="primary",
         )
         self.controls = controls(
@@ -88,11 +109,12 @@ class AblationPage(AttentionPage):
             self.text,
             self.pins,
             row,
+            mlp_row,
             field(tr("Token concerned"), self.token, tr("With its space, such as “ cat”")),
             field(
-                tr("How a head is switched off"),
+                tr("How it is switched off"),
                 self.kind,
-                tr("Zero, or the mean over this text, stands for what the head says"),
+                tr("Zero, or the mean over this text, stands for what it says"),
             ),
             self.ask_button,
             grows=self.pins,
@@ -105,10 +127,10 @@ class AblationPage(AttentionPage):
         self.matter_title = label("", "heading", wrap=True)
         self.matter = MatterView()
         self.matter.row_chosen.connect(lambda row: self._choose(row))
-        legend = label(tr("diamond: the head, filled where it lies outside; dots: random heads"), "small")
+        legend = label(tr("diamond: the pin, filled where it lies outside; dots: random others"), "small")
         legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.among = card(self.matter_title, self.matter, legend, spacing=4, grows=self.matter)
-        self.before, self.after = Bars(tr("Next token, as it is")), Bars(tr("Next token, without the head"))
+        self.before, self.after = Bars(tr("Next token, as it is")), Bars(tr("Next token, without it"))
         self.after_title = label("", "heading")
         self.hint = label("", "secondary", wrap=True)
         both = QHBoxLayout()
@@ -131,7 +153,7 @@ class AblationPage(AttentionPage):
         self.heading = label("", "heading", wrap=True)
         self.verdict = label("", wrap=True)
         self.table = Table(
-            tr("The next token with and without the head"),
+            tr("The next token with and without it"),
             [
                 Column(tr("Next token"), mono=True, stretch=True),
                 Column(tr("as it is"), number=True),
@@ -146,7 +168,7 @@ class AblationPage(AttentionPage):
             column.addWidget(part)
         column.addWidget(
             label(
-                tr("Each pin is asked alone, then all together, beside 20 random sets of as many heads."),
+                tr("Each pin is asked alone, then all together, beside 20 random sets of as many others."),
                 "small",
                 wrap=True,
             )
@@ -170,7 +192,7 @@ class AblationPage(AttentionPage):
         heads.prediction.close_question()
         self.results = []
         pins = tuple((layer, head) for layer, head in scene["pins"])
-        self.lab.pins.set_heads(pins)
+        self.lab.pins.set_parts(pins)
         self.token.setText(scene["token"])
         self.kind.setCurrentIndex(self.kind.findData("zero"))
         heads.choose_head(*pins[0])
@@ -212,6 +234,7 @@ class AblationPage(AttentionPage):
         self.text.setText(f"“{shown}”")
         if heads.inside is None:
             return
+        self.layer.setMaximum(heads.inside.model.config.layers - 1)
         if heads.inside.ids != self._ids:
             self._ids = heads.inside.ids
             self.results = []
@@ -227,25 +250,30 @@ class AblationPage(AttentionPage):
 
     def _unpin(self) -> None:
         row = self.pins.currentIndex().row()
-        if 0 <= row < len(self.lab.pins.heads):
-            self.lab.pins.pin(self.lab.pins.heads[row], False)
+        if 0 <= row < len(self.lab.pins.parts):
+            self.lab.pins.pin(self.lab.pins.parts[row], False)
+
+    def _pin_mlp(self) -> None:
+        self.lab.pins.pin((self.layer.value(), MLP))
 
     def _pin_chosen(self, row: int) -> None:
-        head = self.lab.pins.heads[row]
-        self.lab.heads.choose_head(*head)
+        part = self.lab.pins.parts[row]
+        if part[1] != MLP:
+            self.lab.heads.choose_head(*part)
         at = [result.heads for result in self.results]
-        if (head,) in at:
-            self._choose(at.index((head,)))
+        if (part,) in at:
+            self._choose(at.index((part,)))
 
     def _show_pins(self) -> None:
         heads = self.lab.heads
         rows = []
-        for at in self.lab.pins.heads:
+        for at in self.lab.pins.parts:
             called = heads.label_of(at)
-            rows.append((named([at]), heads.titles[called[0]] if called else ""))
+            looks = tr("no tokens: it is an MLP") if at[1] == MLP else ""
+            rows.append((named([at]), heads.titles[called[0]] if called else looks))
         if rows != [tuple(self.pins.rows.row(i)) for i in range(self.pins.rows.rowCount())]:
             self.pins.set_rows(rows)
-        pins = self.lab.pins.heads
+        pins = self.lab.pins.parts
         kept = [r for r in self.results if (len(r.heads) == 1 and r.heads[0] in pins) or r.heads == pins]
         if len(kept) != len(self.results):
             self.results = kept
@@ -267,7 +295,7 @@ class AblationPage(AttentionPage):
             self.before.set_bars([Bar(name, p, f"{100 * p:.1f} %", name == first) for name, p in rows])
 
     def ask(self) -> None:
-        """Ask of every pinned head whether it matters.
+        """Ask of every pin whether it matters.
 
         Raises:
             LabError: Nothing is pinned, or the token is not one.
@@ -275,16 +303,16 @@ class AblationPage(AttentionPage):
         loaded, inside = self.lab.heads.loaded, self.lab.heads.inside
         if loaded is None or inside is None:
             raise LabError(tr("No text is read yet."), tr("Type a text on the Heads page."))
-        pins, kind, token = self.lab.pins.heads, self.kind.currentData(), self.token.text()
+        pins, kind, token = self.lab.pins.parts, self.kind.currentData(), self.token.text()
         if not pins:
             self.lab.pins.pin(self.lab.heads.grid.chosen)
-            pins = self.lab.pins.heads
+            pins = self.lab.pins.parts
         self._ids, self.results = inside.ids, []
         self._show_results()
         self.context.runner.start(
             Slot(self.lab.name, "pins"),
             lambda: compare_each(loaded, inside.ids, pins, kind, token),
-            title=tr("Switching heads off"),
+            title=tr("Switching off"),
             on_events=self._on_events,
             on_end=self._on_end,
         )
@@ -308,11 +336,11 @@ class AblationPage(AttentionPage):
         self.hint.setVisible(not self.results)
         if self.results:
             token = visible(self.results[0].token)
-            self.matter_title.setText(tr("Change of log p(“{token}”) without the head, nats", token=token))
+            self.matter_title.setText(tr("Change of log p(“{token}”) without it, nats", token=token))
         elif self.prediction.asking:
-            self.hint.setText(tr("Predict first; then the head is switched off."))
+            self.hint.setText(tr("Predict first; then it is switched off."))
         else:
-            self.hint.setText(tr("Pin heads on the Heads page or here, and ask whether they matter."))
+            self.hint.setText(tr("Pin heads or MLPs, and ask whether they matter."))
         self._show_result()
 
     def _show_result(self) -> None:
@@ -321,7 +349,7 @@ class AblationPage(AttentionPage):
             widget.setVisible(result is not None)
         if result is None:
             self.heading.setText("")
-            self.after_title.setText(tr("Without the head"))
+            self.after_title.setText(tr("Without it"))
             return
         without = tr("Without {heads}", heads=named(result.heads))
         self.heading.setText(without)
@@ -344,7 +372,7 @@ class AblationPage(AttentionPage):
         self.ask_button.setFocus()
 
     def pictures(self) -> dict[str, QWidget]:
-        return {tr("Do these heads matter?"): self.picture}
+        return {tr("Do these matter?"): self.picture}
 
     def numbers(self) -> Numbers:
         rows = [

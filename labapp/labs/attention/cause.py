@@ -1,4 +1,4 @@
-"""Does it matter? The pinned heads are switched off, and the next token is compared, beside random heads."""
+"""Does it matter? Pinned heads and MLPs are switched off, and the next token compared, beside random ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from core.problems import LabError
 from core.stages import Finished
+from labapp.labs.attention.pins import MLP
 from labapp.widgets.parts import button, label
 from labapp.widgets.table import Column, Table
 from labapp.widgets.token_text import visible
@@ -30,10 +31,10 @@ class Compared:
     Attributes:
         rows: Token, its probability before and after.
         change: Of the log-probability of the first, nats.
-        band: The smallest and the largest change by random heads.
+        band: The smallest and the largest change by random sets.
         sets: How many random sets there were.
         outside: Whether the change lies outside the band.
-        heads: Which heads were switched off.
+        heads: Which heads were switched off; `MLP` stands in the place of a head for an MLP.
         token: The bytes of the token concerned.
         randoms: The change by each random set, nats.
     """
@@ -61,14 +62,16 @@ def compare(
     Args:
         loaded: The model.
         ids: The text.
-        heads: Switched off together.
+        heads: Switched off together; heads, or MLPs.
         kind: "zero" or "mean".
         token: The token concerned; None takes the most probable one.
         shown: Tokens in the table, on either side.
     """
     from core.interpret.ablation import ablate
 
-    return _compared(loaded, ablate(loaded.model, ids, token, heads, kind=kind), heads, token, shown)
+    mlps = [layer for layer, head in heads if head == MLP]
+    stage = ablate(loaded.model, ids, token, [part for part in heads if part[1] != MLP], mlps, kind)
+    return _compared(loaded, stage, heads, token, shown)
 
 
 def _compared(
@@ -80,7 +83,9 @@ def _compared(
             continue
         effect, band = event.result.effect, event.result.band
         if band is None:
-            raise LabError(tr("No head is switched off."), tr("Choose a head."))
+            raise LabError(
+                tr("There are no others to compare these with."), tr("Switch fewer off together: unpin some.")
+            )
         about = int(effect.before.argmax()) if token is None else token
         best = [about, *(i for i in effect.before.topk(shown).indices.tolist() if i != about)][:shown]
         if shown > SHOWN:  # there is room for what it says instead
@@ -101,12 +106,12 @@ def _compared(
 def compare_each(
     loaded: LoadedModel, ids: tuple[int, ...], heads: tuple[Head, ...], kind: str, token: str
 ) -> Iterator[Any]:
-    """Ask of every head alone whether it matters, then of all together; yields a `Compared` for each.
+    """Ask of every head or MLP alone whether it matters, then of all together; yields a `Compared` for each.
 
     Args:
         loaded: The model.
         ids: The text.
-        heads: One after the other.
+        heads: One after the other; heads, or MLPs.
         kind: "zero" or "mean".
         token: The token concerned, with its space; "" takes the most probable one.
 
@@ -114,7 +119,7 @@ def compare_each(
         LabError: Nothing is pinned, there is no such head, or the text of the token is not one token.
     """
     if not heads:
-        raise LabError(tr("No head is pinned."), tr("Pin the head in view, or take an example."))
+        raise LabError(tr("Nothing is pinned."), tr("Pin the head in view or an MLP, or take an example."))
     about: int | None = None
     if token:
         found = loaded.needed_tokenizer().encode(token)

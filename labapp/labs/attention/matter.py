@@ -1,4 +1,4 @@
-"""Whether heads matter: for each pinned head the change without it, among those of random heads."""
+"""Whether pins matter: for each pinned head or MLP the change without it, among those of random others."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from labapp.labs.attention.cause import Compared
 from labapp.labs.attention.cells import number
+from labapp.labs.attention.pins import MLP
 from labapp.theme import Theme, mix, theme_of
 from labapp.words import tr
 
@@ -29,7 +30,7 @@ NARROWEST = 0.5  # nats: the axis is at least so long in either direction
 
 
 class MatterView(QWidget):
-    """A row for each head: random heads are gray dots in a band, the head itself is a diamond."""
+    """A row for each pin: random others are gray dots in a band, the pin itself is a diamond."""
 
     row_chosen = Signal(int)
 
@@ -37,7 +38,7 @@ class MatterView(QWidget):
         super().__init__()
         self.results: tuple[Compared, ...] = ()
         self.at = 0
-        self.setAccessibleName(tr("Change without each pinned head, among random heads"))
+        self.setAccessibleName(tr("Change without each pin, among random others"))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(200, 90)
@@ -62,9 +63,9 @@ class MatterView(QWidget):
     def _sides(self) -> tuple[float, float]:
         """Where the axis begins and ends."""
         metrics = QFontMetricsF(self.font())
-        return metrics.horizontalAdvance("00.00") + 16, self.width() - metrics.horizontalAdvance(
-            "−00.00"
-        ) - 20
+        return metrics.horizontalAdvance(
+            tr("MLP {layer}", layer=100)
+        ) + 16, self.width() - metrics.horizontalAdvance("−00.00") - 20
 
     def _span(self) -> tuple[float, float]:
         values = [x for result in self.results for x in (result.change, *result.randoms) if math.isfinite(x)]
@@ -154,12 +155,14 @@ class MatterView(QWidget):
 
 
 def named(heads: Sequence[tuple[int, int]]) -> str:
-    """Heads as they are written: layer and head.
+    """Heads and MLPs as they are written: layer and head, or the layer.
 
-    >>> named([(13, 8), (2, 0)])
-    '13.8 2.0'
+    >>> named([(13, 8), (2, 0), (5, MLP)])
+    '13.8 2.0 MLP 5'
     """
-    return " ".join(f"{layer}.{head}" for layer, head in heads)
+    return " ".join(
+        tr("MLP {layer}", layer=layer) if head == MLP else f"{layer}.{head}" for layer, head in heads
+    )
 
 
 def in_words(result: Compared) -> str:
@@ -170,8 +173,18 @@ def in_words(result: Compared) -> str:
         else tr("within their band, so nothing shows that it matters here")
     )
     return tr(
-        "Without {heads} the log-probability changes by {change} nats; as many random heads of the same "
-        "layers change it by {low} to {high}: {verdict}.",
-        heads=named(result.heads), change=number(result.change), low=number(result.band[0]),
-        high=number(result.band[1]), verdict=verdict,
+        "Without {heads} the log-probability changes by {change} nats; {others} change it by {low} to "
+        "{high}: {verdict}.",
+        heads=named(result.heads), others=others_of(result), change=number(result.change),
+        low=number(result.band[0]), high=number(result.band[1]), verdict=verdict,
     )  # fmt: skip
+
+
+def others_of(result: Compared) -> str:
+    """What a result is compared with."""
+    kinds = {head == MLP for _, head in result.heads}
+    if kinds == {True}:
+        return tr("{n} random sets of as many other MLPs", n=result.sets)
+    if kinds == {False}:
+        return tr("as many random heads of the same layers")
+    return tr("as many random heads of the same layers and other MLPs")

@@ -1,4 +1,4 @@
-"""The pinned heads: kept beside each other whatever is in view, asked one by one whether they matter."""
+"""The pinned heads and MLPs: kept whatever is in view, and asked one by one whether they matter."""
 
 from __future__ import annotations
 
@@ -7,45 +7,55 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 Head = tuple[int, int]
-AT_MOST = 12  # heads: each is asked with 20 random ones beside it
+MLP = -1  # in the place of a head: the MLP of that layer
+AT_MOST = 12  # pins: each is asked with 20 random ones beside it
 
 
 class Pins(QObject):
-    """Heads in the order in which they were pinned."""
+    """Heads and MLPs in the order in which they were pinned.
+
+    Attributes:
+        parts: Layer and head of each, or layer and `MLP`.
+    """
 
     changed = Signal()
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self.heads: tuple[Head, ...] = ()
+        self.parts: tuple[Head, ...] = ()
 
-    def set_heads(self, heads: tuple[Head, ...]) -> None:
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """The heads among them."""
+        return tuple(part for part in self.parts if part[1] != MLP)
+
+    def set_parts(self, parts: tuple[Head, ...]) -> None:
         """Pin these and no others; each once, the last ones where there are too many."""
-        heads = tuple(dict.fromkeys(heads))[-AT_MOST:]
-        if heads != self.heads:
-            self.heads = heads
+        parts = tuple(dict.fromkeys(parts))[-AT_MOST:]
+        if parts != self.parts:
+            self.parts = parts
             self.changed.emit()
 
-    def pin(self, head: Head, pinned: bool = True) -> None:
-        """Pin a head, or take its pin out."""
-        rest = tuple(other for other in self.heads if other != head)
-        if pinned != (head in self.heads):
-            self.set_heads((*rest, head) if pinned else rest)
+    def pin(self, part: Head, pinned: bool = True) -> None:
+        """Pin a head or an MLP, or take its pin out."""
+        rest = tuple(other for other in self.parts if other != part)
+        if pinned != (part in self.parts):
+            self.set_parts((*rest, part) if pinned else rest)
 
     def keep_within(self, layers: int, heads: int) -> None:
         """Another model is in view: pins that it does not have go."""
-        self.set_heads(tuple(at for at in self.heads if at[0] < layers and at[1] < heads))
+        self.set_parts(tuple(at for at in self.parts if at[0] < layers and at[1] < heads))
 
     def as_json(self) -> list[list[int]]:
         """For the lab's state."""
-        return [list(head) for head in self.heads]
+        return [list(part) for part in self.parts]
 
     def restore(self, state: Any) -> None:
-        """Take back what `as_json` gave; what is no head is left out."""
+        """Take back what `as_json` gave; what is neither head nor MLP is left out."""
         if isinstance(state, list):
             good = [
                 (at[0], at[1])
                 for at in state
-                if isinstance(at, list) and len(at) == 2 and all(type(n) is int and n >= 0 for n in at)
+                if isinstance(at, list) and len(at) == 2 and all(type(n) is int and n >= MLP for n in at)
             ]
-            self.set_heads(tuple(good))
+            self.set_parts(tuple(at for at in good if at[0] >= 0))
