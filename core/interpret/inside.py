@@ -27,7 +27,7 @@ from core.stages import Finished, Progress
 KEPT_AT_MOST = 72 << 20  # bytes of residual streams, where that is room for all layers
 KEPT_OF_LONG = 54 << 20  # bytes, where it is not
 _AT_ONCE = 1024  # tokens that go through a block together
-_TILE = 4 << 20  # bytes of weights that are made at once
+_TILE = 2 << 20  # bytes of weights that are made at once
 _ROWS = 8  # of a pattern that are made at once, at least
 _PATTERN_AT_MOST = 512 << 20  # bytes of one pattern
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +12,9 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
+from core.tokenizer.patterns import PATTERNS
+from core.tokenizer.tokenizer import Tokenizer
+from core.tokenizer.writing import write_tokenizer
 from labapp.labs.attention import AttentionLab
 from labapp.labs.attention.compare import ComparePage
 from labapp.window import Window
@@ -103,3 +109,93 @@ def test_the_choice_comes_back(qtbot: QtBot, tmp_path: Path) -> None:
         assert page.what.currentData() == "sentences"
         assert (page.layer.value(), page.head.value()) == (5, 6)
         assert page.difference.isChecked()
+
+
+MAKE = """
+import sys
+from transformers import GPT2Config, GPT2LMHeadModel
+for name, layers, heads, vocab in (("one", 3, 4, 256), ("two", 2, 2, 256), ("bare", 3, 4, 300)):
+    config = GPT2Config(n_layer=layers, n_head=heads, n_embd=16, n_positions=64, vocab_size=vocab,
+                        bos_token_id=None, eos_token_id=None)
+    GPT2LMHeadModel(config).save_pretrained(f"{sys.argv[1]}/{name}")
+"""
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small random models of transformers in folders: "one" and "two" read bytes, "bare" has no tokenizer.
+
+    Made by another process: transformers leaves a thread behind.
+    """
+    folder = tmp_path_factory.mktemp("models")
+    if importlib.util.find_spec("transformers") is None:
+        pytest.skip("transformers is not installed")
+    subprocess.run([sys.executable, "-c", MAKE, str(folder)], check=True, capture_output=True)
+    for name in ("one", "two"):
+        tokens = tuple(bytes([n]) for n in range(256))
+        write_tokenizer(Tokenizer("bytes", PATTERNS["gpt2"], tokens, ()), folder / name)
+    return folder
+
+
+def test_a_model_of_another_shape_and_tokenizer_stands_beside(
+    qtbot: QtBot, window: Window, page: ComparePage, others: Path
+) -> None:
+    lab = page.lab
+    page.choose("models")
+    page.picker.pick(f"file:{others / 'one'}")
+    wait(qtbot, window, lambda: page.loaded is not None and len(page.b.tokens) == 44)  # bytes
+    assert len(page.a.tokens) == 11
+    assert page.titles[0].text() == "A: layer 13, head 8"
+    assert page.titles[1].text() == "B: layer 2, head 3", "it has no layer 13: its last"
+    assert not page.difference.isEnabled()
+    assert "11 and 44 tokens" in page.list_title.text()
+    assert page.pair.rows.row(0)[2] == "–", "token 7 is another one there"
+    lab.heads.choose_head(1, 2)
+    wait(qtbot, window, lambda: page.titles[1].text() == "B: layer 1, head 2")
+    page.b.pair_chosen.emit(40, 30)
+    wait(qtbot, window, lambda: True)
+    lab.frame.show_page("heads")
+    lab.heads.picker.pick(page.picker.key)  # the small one as A, too
+    wait(qtbot, window, lambda: len(lab.heads.tokens) == 44)
+    lab.frame.show_page("compare")
+    wait(qtbot, window, lambda: page.moved is not None and page.moved.shape == (3, 4))
+    assert page.difference.isEnabled()
+
+
+def test_models_of_one_tokenizer_and_other_shapes_have_a_difference_of_one_head(
+    qtbot: QtBot, window: Window, page: ComparePage, others: Path
+) -> None:
+    lab = page.lab
+    lab.frame.show_page("heads")
+    lab.heads.picker.pick(f"file:{others / 'one'}")
+    wait(qtbot, window, lambda: len(lab.heads.tokens) == 44)
+    lab.frame.show_page("compare")
+    page.choose("models")
+    page.picker.pick(f"file:{others / 'two'}")
+    wait(qtbot, window, lambda: len(page.b.tokens) == 44)
+    assert page.difference.isEnabled()
+    assert "3 × 4 and 2 × 2 heads" in page.list_title.text()
+    assert page.titles[1].text() == "B: layer 1, head 1"
+
+
+def test_a_second_model_without_a_tokenizer_is_said(
+    qtbot: QtBot, window: Window, page: ComparePage, others: Path
+) -> None:
+    page.choose("models")
+    page.picker.pick(f"file:{others / 'bare'}")
+    wait(qtbot, window, lambda: page.loaded is not None and page.lab.frame.messages.text)
+    assert "no tokenizer" in page.lab.frame.messages.text
+    assert not page.b.tokens, "what stood there before was another head's"
+    page.choose("heads")
+    wait(qtbot, window, lambda: len(page.b.tokens) == 11)
+
+
+def test_a_second_model_that_the_text_does_not_fit_is_said(
+    qtbot: QtBot, window: Window, page: ComparePage, others: Path
+) -> None:
+    page.lab.heads.show_text("The cat sat on the mat because it was tired. " * 2)
+    page.choose("models")
+    page.picker.pick(f"file:{others / 'one'}")
+    wait(qtbot, window, lambda: page.loaded is not None and page.lab.frame.messages.text)
+    assert "64" in page.lab.frame.messages.text
+    assert not page.b.tokens

@@ -287,7 +287,12 @@ class ComparePage(AttentionPage):
             self.moved = None
             self._take_reading((loaded, text), read.inside, [name_of(token) for token in read.tokens])
 
-        self.lab.ask("second text", lambda: read_only(loaded, text), tr("Reading the second text"), take)
+        reading = tr("Reading the second text")
+        try:
+            self.lab.ask("second text", lambda: read_only(loaded, text), reading, take)
+        except LabError:
+            self._clear(tr("B cannot be read."))
+            raise
 
     def _take_reading(self, of: tuple[Any, ...], inside: Inside | None, tokens: list[str]) -> None:
         self._read_for, self.inside, self.tokens = of, inside, tokens
@@ -350,17 +355,21 @@ class ComparePage(AttentionPage):
             self.moved = None
             self._list_heads(f"{error.problem} {error.remedy}")
             return
-        self.lab.ask("moved", lambda: stage, tr("Comparing the heads"), self._take_moved)
 
-    def _take_moved(self, moved: Any) -> None:
-        self.moved = moved
-        self._list_heads()
+        def take(moved: Any) -> None:
+            if (first, second) == (self.lab.heads.inside, self.inside):  # else other texts are in view by now
+                self.moved = moved
+                self._list_heads()
+
+        self.lab.ask("moved", lambda: stage, tr("Comparing the heads"), take)
 
     # What is shown.
 
     def _clear(self, said: str) -> None:
         for view in (self.a, self.b, self.apart):
             view.set_tokens([])
+        self._read_for, self.inside, self.tokens, self.moved = (), None, [], None
+        self._list_heads()
         self.says.setText(said)
         self.titles[0].setText(said)
 
@@ -401,18 +410,25 @@ class ComparePage(AttentionPage):
         if row >= len(tokens):
             return
         self.pair_title.setText(tr("“{a}” looks at “{b}”", a=tokens[row], b=tokens[column]))
-        weights = [
-            f"{float(view.weights[row, column]):.3f}" if view.exact and row < len(view.weights) else "–"
+        rows = [
+            view.weights[row] if view.exact and self._has_pair(view, row, column) else np.zeros(0)
             for view in (self.a, self.b)
         ]
+        weights = [f"{float(looks[column]):.3f}" if len(looks) else "–" for looks in rows]
         self.pair.set_rows([(tr("of this pair"), *weights)])
-        for view, bars in zip((self.a, self.b), self.bars, strict=True):
-            looks = view.weights[row] if view.exact and row < len(view.weights) else np.zeros(0)
+        for view, bars, looks in zip((self.a, self.b), self.bars, rows, strict=True):
             best = np.argsort(-looks, kind="stable")[:ROWS].tolist()
             bars.set_bars(
                 [Bar(view.tokens[i], float(looks[i]), f"{looks[i]:.2f}", i == column) for i in best]
             )
         self.pair.fit_height()
+
+    def _has_pair(self, view: PatternView, row: int, column: int) -> bool:
+        """Whether the tokens of A at these places stand there in this view, too, or others in their place."""
+        ours, theirs = self.a.tokens, view.tokens
+        if len(ours) == len(theirs):
+            return row < len(theirs)
+        return all(at < min(len(ours), len(theirs)) and ours[at] == theirs[at] for at in (row, column))
 
     def _show_rows(self) -> None:
         exact = self.apart.exact

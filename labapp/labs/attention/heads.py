@@ -28,6 +28,7 @@ from labapp.labs.attention.cause import CausePanel, Compared, compare
 from labapp.labs.attention.grid import Head, HeadGrid
 from labapp.labs.attention.pattern import PatternView
 from labapp.labs.attention.tables import AttentionPage, Numbers
+from labapp.memory import give_memory_back
 from labapp.runner import Done, Outcome, Slot
 from labapp.widgets.bars import Bar, Bars
 from labapp.widgets.model_picker import FIRST, ModelPicker
@@ -48,6 +49,7 @@ STRONGEST = 8  # heads in the table
 BARS_FROM = 480  # px of height from which there is room for them
 TABLE_AT_MOST = 100  # tokens of a pattern that is shown as a table
 BARS = 4  # tokens that the chosen one looks at
+MANY = 2_000  # tokens of a text that takes memory worth giving back while it is read
 LONGEST = 200_000  # characters of a text that the editor takes
 
 
@@ -264,7 +266,9 @@ class HeadsPage(AttentionPage):
                     self.grid.set_thumbnails(layer, event.thumbnails.numpy())
                     self._take_scores(layer, event.scores)
                 case _:
-                    pass
+                    continue
+            if len(self.tokens) > MANY:
+                give_memory_back()  # what blocks and tiles left between the weights
 
     def _on_read_end(self, outcome: Outcome) -> None:
         if isinstance(outcome, Done):
