@@ -1,0 +1,339 @@
+"""The one loop: steps, looks at validation, samples, saves, each told as a frozen event.
+
+A run can be closed at any event and goes on bit for bit from its last save (on a processor, in f32, with as
+many threads); closing saves it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from core.artifacts import durable
+from core.model.config import ModelConfig
+from core.model.export import write_model
+from core.model.generation import Reader, Wrote, generate
+from core.model.settings import GenerationSettings
+from core.problems import LabError
+from core.settings import check
+from core.stages import Finished, Progress
+from core.tokenizer.tokenizer import Tokenizer
+from core.tokenizer.writing import write_tokenizer
+from core.training.batches import validation_batches
+from core.training.checkpoints import Save, log_spaced, read_save, step_name, write_save
+from core.training.events import (
+    Began,
+    Controls,
+    Event,
+    Kept,
+    RateChanged,
+    Sampled,
+    Saved,
+    Stepped,
+    Trained,
+    Validated,
+)
+from core.training.history import Journal
+from core.training.machine import check_device, choose_precision, step_flops
+from core.training.schedule import rate_share
+from core.training.settings import TrainingSettings
+from core.training.tokens import SEPARATOR, Tokens, check_unchanged
+from core.training.trainer import Trainer
+
+CHECKPOINTS, SAVES = "checkpoints", "resume"
+_SAMPLE = 48  # new tokens of a sample
+_WINDOW = 20  # steps whose time gives the speed
+
+Told = Iterator[Progress | Event | Finished[Trained]]
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What a run works on.
+
+    Attributes:
+        folder: The run's own.
+        config: Shape of the model.
+        settings: How it is trained.
+        tokens: What it learns from.
+        tokenizer: How those were made.
+        prompts: What it goes on from at each look at validation.
+    """
+
+    folder: Path
+    config: ModelConfig
+    settings: TrainingSettings
+    tokens: Tokens
+    tokenizer: Tokenizer
+    prompts: tuple[str, ...] = ()
+
+
+def train(work: Work, controls: Controls | None = None) -> Told:
+    """Train a model, from its last save where there is one.
+
+    Args:
+        work: What is to be done, and where.
+        controls: What a person changes meanwhile.
+
+    Raises:
+        LabError: A setting is outside its limits, there is no such device, or the tokens are not those of the
+            last save. While it goes on: the loss is no number, the disk or the memory is full.
+    """
+    check(work.settings)
+    check_device(work.settings.device)
+    saved = read_save(work.folder / SAVES)
+    if saved is not None and saved.state.get("tokens") != work.tokens.facts.sha256:
+        raise LabError(
+            "The last save of this run was made with other tokens.", "Start a new run for the changed text."
+        )
+    check_unchanged(work.tokens)
+    return _Loop(work, controls or Controls(), saved).run()
+
+
+class _Loop:
+    """One sitting of a run."""
+
+    def __init__(self, work: Work, controls: Controls, saved: Save | None) -> None:
+        self.work, self.controls, self.saved = work, controls, saved
+        self.settings = work.settings
+        self.journal = Journal(work.folder)
+        self.seconds = 0.0
+        self.validation_loss = math.nan
+        self.saved_step = -1
+        self.factor = 1.0
+
+    def run(self) -> Told:
+        """Tell everything, and keep it in the history."""
+        yield Progress("Measuring this machine", 0, None, "steps")
+        precision, self.peak = self._precision()
+        self.trainer = Trainer(self.work.config, self.settings, self.work.tokens.train, precision)
+        notes = self._restore()
+        self.validation = validation_batches(
+            self.work.tokens.validation, self.work.config.context, self.settings.batch,
+            self.settings.evaluate_tokens,
+        )  # fmt: skip
+        self.kept = set(log_spaced(self.settings.steps))
+        try:
+            yield from self._told(self._began(precision, notes))
+            yield from self._go()
+        except GeneratorExit:
+            self._save()
+            raise
+        except (RuntimeError, MemoryError) as error:
+            raise self._explained(error) from error
+        finally:
+            self.journal.flush()
+
+    def _precision(self) -> tuple[str, float]:
+        wanted = self.settings.precision
+        if wanted == "auto" and self.saved is not None:
+            wanted = str(self.saved.state.get("precision", wanted))  # a run stays with what it began with
+        return choose_precision(wanted, self.settings.device)
+
+    def _go(self) -> Told:
+        if self.trainer.step == 0:
+            yield from self._look()
+        times: deque[float] = deque(maxlen=_WINDOW)
+        while self.trainer.step < self.settings.steps:
+            yield from self._heed()
+            began = time.perf_counter()
+            loss = gradient = math.nan
+            for result in self.trainer.next_step(self.factor):
+                if result is None:
+                    yield Progress("Adding up gradients", self.trainer.step, self.settings.steps, "steps")
+                else:
+                    loss, gradient = result
+            times.append(time.perf_counter() - began)
+            self.seconds += times[-1]
+            if not (math.isfinite(loss) and math.isfinite(gradient)):
+                raise self._no_number(loss, gradient)
+            yield from self._told(self._stepped(loss, gradient, times))
+            yield from self._around()
+        if self.saved_step != self.trainer.step:
+            yield from self._told(self._saved())
+        model = self.work.folder / CHECKPOINTS / step_name(self.trainer.step)
+        if not model.is_dir():
+            yield from self._told(self._keep())
+        done = Trained(self.trainer.step, self.work.folder, model, self.validation_loss)
+        yield Finished(f"All {self.settings.steps:,} steps are done.", done)
+
+    def _around(self) -> Told:
+        """What comes between two steps."""
+        step = self.trainer.step
+        last = step == self.settings.steps
+        if step % self.settings.evaluate_every == 0 or last:
+            yield from self._look()
+        elif step in self.kept:
+            yield from self._told(self._keep())
+        if step % self.settings.save_every == 0 or last:
+            yield from self._told(self._saved())
+
+    def _heed(self) -> Told:
+        """Do what a person asked for."""
+        if self.controls.rate_factor != self.factor:
+            self.factor = self.controls.rate_factor
+            self.controls.changes.append((self.trainer.step + 1, self.factor))
+            yield from self._told(RateChanged(self.trainer.step + 1, self.factor))
+        if self.controls.show_batch:
+            self.controls.show_batch = False
+            yield self.trainer.show()
+
+    def _look(self) -> Told:
+        """Validation, samples, and a checkpoint where one stays."""
+        step = self.trainer.step
+        loss = math.nan
+        for n, result in enumerate(self.trainer.validate(self.validation), 1):
+            if result is None:
+                yield Progress("Looking at validation", n, len(self.validation), "batches")
+            else:
+                loss = result
+        facts = self.work.tokens.facts
+        self.validation_loss = loss
+        per_byte = loss / math.log(2) * facts.validation / max(1, facts.validation_bytes)
+        tokens = sum(b.shape[0] * (b.shape[1] - 1) for b in self.validation)
+        yield from self._told(Validated(step, loss, per_byte, tokens))
+        for prompt in self.work.prompts:
+            text = yield from self._sample(prompt)
+            yield from self._told(Sampled(step, prompt, text))
+        if step in self.kept:
+            yield from self._told(self._keep())
+
+    def _sample(self, prompt: str) -> Generator[Progress, None, str]:
+        tokenizer = self.work.tokenizer
+        start = [*self._mark(), *tokenizer.encode(prompt)]
+        most = min(_SAMPLE, self.work.config.context - len(start))
+        if most < 1:
+            return ""
+        written: list[int] = []
+        settings = GenerationSettings(temperature=0.0, max_tokens=most)
+        for event in generate(Reader(self.trainer.model), start, settings, tokenizer.end_ids):
+            if isinstance(event, Wrote) and event.id not in tokenizer.end_ids:
+                written.append(event.id)
+                if len(written) % 16 == 0:
+                    yield Progress("Writing a sample", len(written), most, "tokens")
+        return tokenizer.decode_text(written)
+
+    def _mark(self) -> list[int]:
+        mark = self.work.tokenizer.encode(SEPARATOR, special="all")
+        return mark if len(mark) == 1 else []
+
+    def _told(self, event: Event) -> Iterator[Event]:
+        self.journal.keep(event)
+        if not isinstance(event, Stepped) or event.step % 50 == 0:
+            self.journal.flush()
+        yield event
+
+    def _began(self, precision: str, notes: tuple[str, ...]) -> Began:
+        facts, config = self.work.tokens.facts, self.work.config
+        self.precision = precision
+        return Began(
+            self.trainer.step, self.settings.steps, sum(p.numel() for p in self.trainer.model.parameters()),
+            facts.train, facts.validation, self.trainer.step_tokens, config.vocab_size,
+            math.log(config.vocab_size), facts.unigram, facts.floor, precision, self.peak, notes,
+        )  # fmt: skip
+
+    def _stepped(self, loss: float, gradient: float, times: deque[float]) -> Stepped:
+        step = self.trainer.step
+        a_step = sum(times) / len(times)
+        speed = self.trainer.step_tokens / a_step
+        reached = step_flops(self.work.config, self.trainer.step_tokens) / a_step / self.peak
+        rate = self.settings.rate * rate_share(step, self.settings) * self.factor
+        left = (self.settings.steps - step) * a_step
+        tokens = step * self.trainer.step_tokens
+        return Stepped(step, loss, rate, gradient, tokens, self.seconds, speed, reached, left)
+
+    # Saves
+
+    def _restore(self) -> tuple[str, ...]:
+        if self.saved is None:
+            return ()
+        state, trainer = self.saved.state, self.trainer
+        trainer.model.load_state_dict(self.saved.weights)
+        trainer.optimizer.restore(self.saved.optimizer)
+        trainer.step = self.saved_step = self.saved.step
+        self.seconds = float(state.get("seconds", 0.0))
+        self.factor = self.controls.rate_factor = float(state.get("factor", 1.0))
+        loss = state.get("validation_loss")
+        self.validation_loss = float(loss) if isinstance(loss, float) else math.nan
+        self.journal.cut_after(trainer.step)
+        threads = torch.get_num_threads()
+        if state.get("threads") != threads:
+            return (
+                f"{state.get('threads')} threads computed before, {threads} do now: the run goes on, but not "
+                "to the same last digits.",
+            )
+        return ()
+
+    def _saved(self) -> Saved:
+        return Saved(self.trainer.step, self._save())
+
+    def _save(self) -> Path:
+        trainer = self.trainer
+        if self.saved_step == trainer.step:
+            return self.work.folder / SAVES / step_name(trainer.step)
+        self.journal.flush(sync=True)
+        state = {
+            "tokens": self.work.tokens.facts.sha256, "threads": torch.get_num_threads(),
+            "seconds": self.seconds,
+            "factor": self.factor, "precision": self.precision,
+            "validation_loss": self.validation_loss if math.isfinite(self.validation_loss) else None,
+        }  # fmt: skip
+        weights = dict(trainer.model.named_parameters())
+        folder = write_save(
+            self.work.folder / SAVES, trainer.step, dict(weights), trainer.optimizer.tensors(), state
+        )
+        self.saved_step = trainer.step
+        return folder
+
+    def _keep(self) -> Kept:
+        """Write a checkpoint that every lab opens."""
+        step = self.trainer.step
+        target = self.work.folder / CHECKPOINTS / step_name(step)
+        staging = target.with_name(f".{target.name}{durable.PART}")
+        durable.ensure_folder(target.parent)
+        durable.remove_folder(staging)
+        try:
+            durable.ensure_folder(staging)
+            end = next(iter(self._mark()), None)
+            write_model(self.work.config, dict(self.trainer.model.named_parameters()), staging, end=end)
+            write_tokenizer(self.work.tokenizer, staging)
+            durable.remove_folder(target)
+            durable.move_folder(staging, target)
+        finally:
+            durable.remove_folder(staging)
+        return Kept(step, target)
+
+    # Faults
+
+    def _no_number(self, loss: float, gradient: float) -> LabError:
+        what = f"The loss became {loss}" if not math.isfinite(loss) else f"The gradient became {gradient}"
+        return LabError(
+            f"{what} at step {self.trainer.step + 1:,}; {self._last()}",
+            "Go on from there with a lower learning rate, a longer warm-up, or gradients cut at 1.",
+        )
+
+    def _explained(self, error: BaseException) -> BaseException:
+        text = str(error).lower()
+        if isinstance(error, MemoryError) or "alloc" in text or "out of memory" in text:
+            return LabError(
+                f"The memory is full at step {self.trainer.step + 1:,}; {self._last()}",
+                f"Read the batch in {2 * self.settings.accumulation} parts (accumulation), or choose a "
+                "smaller batch, context or width.",
+            )
+        return error
+
+    def _last(self) -> str:
+        if self.saved_step < 1:
+            return "nothing was saved before."
+        return f"the save of step {self.saved_step:,} is whole."
+
+
+def with_steps(work: Work, steps: int) -> Work:
+    """The same work with another number of steps in all."""
+    return replace(work, settings=replace(work.settings, steps=steps))
