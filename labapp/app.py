@@ -40,7 +40,7 @@ def make_application(arguments: list[str] | None = None) -> QApplication:
 
 def open_workspace(root: Path | None) -> Workspace:
     """The workspace of `--workspace`, of a portable folder, or of the user."""
-    shipped = Path(str(importlib.resources.files("resources"))) / "artifacts"
+    shipped = Path(str(importlib.resources.files("resources"))) / "lineage"
     beside = Path(sys.executable) if getattr(sys, "frozen", False) else None
     return Workspace(root or default_root(beside), [shipped] if shipped.is_dir() else [])
 

@@ -14,6 +14,7 @@ class Handoff:
         prompt: A prompt for a model.
         token_ids: Ids of tokens.
         artifact_id: An artifact of the workspace.
+        model_id: A model of the workspace, to look into.
         layer, head, position: A place in a model, counted from 0.
     """
 
@@ -21,6 +22,7 @@ class Handoff:
     prompt: str | None = None
     token_ids: tuple[int, ...] | None = None
     artifact_id: str | None = None
+    model_id: str | None = None
     layer: int | None = None
     head: int | None = None
     position: int | None = None

@@ -1,7 +1,7 @@
 """Make what ships in resources/lineage: a tokenizer, a base model of the small world, its early checkpoints.
 
     .venv/bin/python packaging/lineage.py tokenizer
-    .venv/bin/python packaging/lineage.py base [--steps N] [--build FOLDER]
+    .venv/bin/python packaging/lineage.py base [--build FOLDER]      then: publish
     .venv/bin/python packaging/lineage.py recording
 
 `base` trains for as long as the figures in its plan say, in `--build`, and goes on from its last save when it

@@ -53,7 +53,7 @@ CATALOGUE: tuple[Entry, ...] = (
         "Inside the model",
         "grid",
         "labapp.labs.attention:AttentionLab",
-        frozenset({"text", "prompt", "layer", "head", "position"}),
+        frozenset({"text", "prompt", "model_id", "layer", "head", "position"}),
     ),
     Entry(
         "forward",
@@ -61,6 +61,6 @@ CATALOGUE: tuple[Entry, ...] = (
         "Inside the model",
         "transit-connection-horizontal",
         "labapp.labs.forward:ForwardLab",
-        frozenset({"text", "prompt"}),
+        frozenset({"text", "prompt", "model_id"}),
     ),
 )

@@ -120,6 +120,8 @@ class AttentionLab(PagedLab):
         return Handoff(text=self.heads.text.toPlainText(), layer=layer, head=head)
 
     def receive(self, handoff: Handoff) -> None:
+        if handoff.model_id is not None:
+            self.heads.picker.pick(f"artifact:{handoff.model_id}")
         text = handoff.text if handoff.text is not None else handoff.prompt
         if text is not None:
             self.heads.prediction.close_question()

@@ -94,6 +94,8 @@ class ForwardLab(PagedLab):
         return Handoff(text=self.subject.text)
 
     def receive(self, handoff: Handoff) -> None:
+        if handoff.model_id is not None:
+            self.subject.picker.pick(f"artifact:{handoff.model_id}")
         text = handoff.text if handoff.text is not None else handoff.prompt
         if text is not None:
             self.next.prediction.close_question()
