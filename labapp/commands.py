@@ -45,6 +45,8 @@ def run(words: list[str]) -> int:
     Raises:
         LabError: What the person can mend.
     """
+    import labapp.commands_training  # noqa: F401  adds its commands to the app
+
     try:
         app(words, prog_name="llmlab")
     except SystemExit as end:
@@ -96,7 +98,7 @@ def train_command(
     )
     last: Any = None
     characters = tokens = 0
-    for event in _shown(stage, as_json):
+    for event in shown(stage, as_json):
         if isinstance(event, Counted):
             characters = event.words.characters
         tokens = getattr(event, "corpus_tokens", tokens)
@@ -109,7 +111,7 @@ def train_command(
     with draft:
         write_tokenizer(made, draft.folder)
         draft.metrics["characters_per_token"] = characters / max(1, tokens)
-    _result(
+    say_result(
         {
             "folder": str(out), "vocab_size": made.vocab_size, "merges": len(made.merges),
             "reason": last.reason,
@@ -134,7 +136,7 @@ def encode_command(
     made = load_known(tokenizer) if tokenizer in known else read_tokenizer(Path(tokenizer))
     ids = made.encode(text, special="all" if special else "text")
     tokens = ["".join(p.text or f"⟨{p.hex}⟩" for p in readable(made.token_bytes(i))) for i in ids]
-    _result({"ids": ids, "tokens": tokens}, as_json, " ".join(map(str, ids)) + "\n" + "·".join(tokens))
+    say_result({"ids": ids, "tokens": tokens}, as_json, " ".join(map(str, ids)) + "\n" + "·".join(tokens))
 
 
 ModelOption = Annotated[
@@ -164,7 +166,7 @@ def generate_command(
     from core.model.settings import GenerationSettings
 
     shelf = _make_shelf()
-    loaded = _load_model(model, as_json, shelf)
+    loaded = load_named(model, as_json, shelf)
     tokenizer = loaded.needed_tokenizer()
     used, path = loaded.model, {"path": "exact"}
     if fast or close:
@@ -174,7 +176,7 @@ def generate_command(
     last: Any = None
     written: list[int] = []
     told = 0
-    for event in _shown(generate(Reader(used), ids, settings, tokenizer.end_ids), as_json):
+    for event in shown(generate(Reader(used), ids, settings, tokenizer.end_ids), as_json):
         if isinstance(event, Wrote) and event.id not in tokenizer.end_ids:
             written.append(event.id)
             text = tokenizer.decode(written).decode("utf-8", "ignore")  # half a character waits for the rest
@@ -184,7 +186,7 @@ def generate_command(
         last = event
     _check_finished(last)
     text = tokenizer.decode_text(written)
-    _result({"text": text, "ids": written, "reason": last.reason} | path, as_json, "")
+    say_result({"text": text, "ids": written, "reason": last.reason} | path, as_json, "")
 
 
 @app.command("trace")
@@ -204,7 +206,7 @@ def trace_command(
     from core.formats.files import write_new
     from core.model.trace import Trace
 
-    loaded = _load_model(model, as_json)
+    loaded = load_named(model, as_json)
     ids = loaded.needed_tokenizer().encode(text, special="all")
     if not 0 < len(ids) <= min(TRACED_AT_MOST, loaded.model.config.context):
         raise LabError(
@@ -219,7 +221,7 @@ def trace_command(
             f"Nothing is called {', '.join(names or [])}.", "Names look like blocks.0.attn.pattern."
         )
     write_new(out, save(tensors, {"text": text, "model": loaded.source.name}))
-    _result(
+    say_result(
         {"file": str(out), "tensors": len(tensors), "not_finite": trace.not_finite},
         as_json, f"{len(tensors):,} tensors of {len(ids):,} tokens in {out}.",
     )  # fmt: skip
@@ -238,12 +240,12 @@ def perplexity_command(
     from core.formats.files import read_text
 
     text = read_text(file, SCORED_AT_MOST)
-    loaded = _load_model(model, as_json)
+    loaded = load_named(model, as_json)
     tokenizer = loaded.needed_tokenizer()
     ids = tokenizer.encode(text)
     sizes = [len(tokenizer.token_bytes(i)) for i in ids]
-    score = _run_stage(score_tokens(loaded.model, ids, sizes, ScoreSettings(window, overlap)), as_json)
-    _result(
+    score = run_stage(score_tokens(loaded.model, ids, sizes, ScoreSettings(window, overlap)), as_json)
+    say_result(
         {
             "perplexity": score.perplexity, "bits_per_byte": score.bits_per_byte, "loss": score.loss,
             "tokens": score.tokens, "bytes": score.bytes, "windows": score.windows, "window": score.window,
@@ -263,18 +265,18 @@ def _make_shelf() -> Shelf:
     return Shelf(memory=FastMemory(open_workspace(None).root))
 
 
-def _load_model(name: str, as_json: bool, shelf: Shelf | None = None) -> Any:
+def load_named(name: str, as_json: bool, shelf: Shelf | None = None) -> Any:
     """A `LoadedModel` by name or path."""
     from core.tokenizer.known import known_path
 
     path = known_path(name) if name == "smollm2" else Path(name)
     shelf = shelf or _make_shelf()
-    return _run_stage(shelf.take(path, "SmolLM2-135M" if name == "smollm2" else ""), as_json)
+    return run_stage(shelf.take(path, "SmolLM2-135M" if name == "smollm2" else ""), as_json)
 
 
 def _take_fast(shelf: Shelf, loaded: Any, setting: str, as_json: bool) -> tuple[Any, dict[str, Any]]:
     """The model on the fast path, and what is to be said of that path."""
-    fast = _run_stage(shelf.take_fast(loaded, setting), as_json)
+    fast = run_stage(shelf.take_fast(loaded, setting), as_json)
     way, exact = fast.way, fast.exact
     if not as_json:
         print(
@@ -302,9 +304,9 @@ def list_command(
             "name": artifact.name,
             "created": artifact.created.isoformat(),
         }
-        _result(facts, as_json, f"{artifact.id}  {artifact.kind:<12} {artifact.name}")
+        say_result(facts, as_json, f"{artifact.id}  {artifact.kind:<12} {artifact.name}")
     for problem in found.problems():
-        _result({"problem": problem.problem}, as_json, f"problem: {problem}")
+        say_result({"problem": problem.problem}, as_json, f"problem: {problem}")
 
 
 @artifacts_app.command("verify")
@@ -330,9 +332,9 @@ def verify_command(
         except LabError as error:
             problems.append(error)
         else:
-            _result({"id": artifact.id, "ok": True}, as_json, f"ok       {artifact.id}  {artifact.name}")
+            say_result({"id": artifact.id, "ok": True}, as_json, f"ok       {artifact.id}  {artifact.name}")
     for problem in problems:
-        _result({"ok": False, "problem": str(problem)}, as_json, f"damaged  {problem}")
+        say_result({"ok": False, "problem": str(problem)}, as_json, f"damaged  {problem}")
     raise typer.Exit(1 if problems else 0)
 
 
@@ -343,7 +345,7 @@ def doctor_command(workspace: WorkspaceOption = None, as_json: JsonOption = Fals
 
     checks = examine(workspace)
     for check in checks:
-        _result(dataclasses.asdict(check), as_json, check.line())
+        say_result(dataclasses.asdict(check), as_json, check.line())
     raise typer.Exit(1 if any(check.state == "missing" and check.needed for check in checks) else 0)
 
 
@@ -362,12 +364,12 @@ def screenshots_command(
         print(path)
 
 
-def _run_stage(stage: Iterator[Any], as_json: bool) -> Any:
+def run_stage(stage: Iterator[Any], as_json: bool) -> Any:
     """Run a stage for its result alone."""
-    return run_to_end(_shown(stage, as_json)).result
+    return run_to_end(shown(stage, as_json)).result
 
 
-def _shown(stage: Iterator[Any], as_json: bool) -> Iterator[Any]:
+def shown(stage: Iterator[Any], as_json: bool) -> Iterator[Any]:
     """Pass a stage's events on, saying each as JSON, or the progress now and then on standard error."""
     said = time.monotonic()
     try:
@@ -396,5 +398,6 @@ def _check_finished(event: Any) -> None:
         raise TypeError(f"The stage ended with {event!r}, not with Finished.")
 
 
-def _result(facts: dict[str, Any], as_json: bool, text: str) -> None:
+def say_result(facts: dict[str, Any], as_json: bool, text: str) -> None:
+    """Say what came out: as JSON, or as a text for a person."""
     print(json.dumps(facts, ensure_ascii=False) if as_json else text, flush=True)

@@ -107,7 +107,12 @@ def answer_all(
 
 
 def _decode(
-    model: Transformer, tokenizer: Tokenizer, ids: Tensor, tokens: int, enough: Callable[[str], bool], spoken: Tensor
+    model: Transformer,
+    tokenizer: Tokenizer,
+    ids: Tensor,
+    tokens: int,
+    enough: Callable[[str], bool],
+    spoken: Tensor,
 ) -> Iterator[list[str]]:
     """The texts so far, token by token, until all have ended; ids are (B, T)."""
     ends = tokenizer.end_ids | {start_id(tokenizer)}

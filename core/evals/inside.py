@@ -1,4 +1,4 @@
-"""What a model of the small world has inside: who a noun's head looks at, what words and their senses lie near.
+"""What a model of the small world has inside: a head that looks at nouns, words and senses that lie near.
 
 Nothing is generated here; weights of attention, token embeddings and the residual stream are read.
 
@@ -11,8 +11,8 @@ import re
 from collections.abc import Generator, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from core.corpus.smallworld.items import Analogy, Choice, SenseItem
 from core.evals.answers import document_ids, equal_lengths, start_id
@@ -69,8 +69,8 @@ def look_for_head(
     hits = int((right > wrong).sum())
     low, high = wilson(hits, len(counted))
     detail = (
-        f"Head {head} of layer {layer} (both counted from 0) was found on half of the pairs. On the others, at "
-        f"the last “The”, its mean weight is {right.mean():.2f} on the right noun and {wrong.mean():.2f} on "
+        f"Head {head} of layer {layer} (both counted from 0) was found on half of the pairs. On the others, "
+        f"at the last “The”, its mean weight is {right.mean():.2f} on the right noun and {wrong.mean():.2f} on "
         "the wrong one; counted is how often the right one has more."
     )
     title = "A head looks at the right noun before it is named"
@@ -103,15 +103,17 @@ def find_analogies(
     words = one_token_words(tokenizer, model.config.vocab_size)
     place = {word: n for n, word in enumerate(words)}
     table = model.embed.weight.detach()[list(words.values())].float()  # (V, W)
-    table = F.normalize(table - table.mean(0), dim=1) if words else table
+    table = normalize(table - table.mean(0), dim=1) if words else table
     used = [item for item in items if all(word in place for word in (item.a, item.b, item.c, item.right))]
     names = list(words)
     ranked: list[tuple[Analogy, int, str]] = []
     for begin in range(0, len(used), _ANALOGIES_AT_ONCE):
         some = used[begin : begin + _ANALOGIES_AT_ONCE]
-        at = torch.tensor([[place[word] for word in (one.a, one.b, one.c, one.right)] for one in some])  # (B, 4)
+        at = torch.tensor(
+            [[place[word] for word in (one.a, one.b, one.c, one.right)] for one in some]
+        )  # (B, 4)
         aim = table[at[:, 0]] - table[at[:, 1]] + table[at[:, 2]]  # (B, W)
-        near = F.normalize(aim, dim=1) @ table.T  # (B, V)
+        near = normalize(aim, dim=1) @ table.T  # (B, V)
         own = near.gather(1, at[:, 3:])  # (B, 1)
         near.scatter_(1, at[:, :3], -torch.inf)
         ranks = (near > own).sum(1) + 1
@@ -124,7 +126,8 @@ def find_analogies(
         skipped[one.group] -= 1
     told = _TABLE.format(n=len(words))
     return tuple(
-        _analogies(group, [row for row in ranked if row[0].group == group], skipped[group], told) for group in groups
+        _analogies(group, [row for row in ranked if row[0].group == group], skipped[group], told)
+        for group in groups
     )
 
 
@@ -132,7 +135,12 @@ def _analogies(group: str, ranked: list[tuple[Analogy, int, str]], skipped: int,
     """The figure of a group; king − man + woman has to be first, the others among the first three."""
     within, bar = (1, 1.0) if group == "king" else (FIRST_RANKS, _NEAR)
     answers = [
-        Answer(f"{one.a.strip()} − {one.b.strip()} + {one.c.strip()}", one.right.strip(), best.strip(), rank <= within)
+        Answer(
+            f"{one.a.strip()} − {one.b.strip()} + {one.c.strip()}",
+            one.right.strip(),
+            best.strip(),
+            rank <= within,
+        )
         for one, rank, best in ranked
     ]
     title = {
@@ -145,9 +153,7 @@ def _analogies(group: str, ranked: list[tuple[Analogy, int, str]], skipped: int,
     made = score_answers(f"P6 {group}", title, answers, bar, told)
     first = sum(rank == 1 for _, rank, _ in ranked)
     groups = (("first", first, made.n), (f"among the first {within}", made.right, made.n))
-    return Scored(
-        made.name, title, made.right, made.n, made.low, made.high, bar, groups, told, made.examples
-    )
+    return Scored(made.name, title, made.right, made.n, made.low, made.high, bar, groups, told, made.examples)
 
 
 def one_token_words(tokenizer: Tokenizer, size: int) -> dict[str, int]:
@@ -192,7 +198,10 @@ def tell_senses(
 def _senses(word: str, items: list[SenseItem], streams: Tensor) -> Scored:
     """The figure of one word, from its streams, (layers + 1, n, W)."""
     nearest = nearest_others(streams)  # (layers + 1, n)
-    same = [[items[other].sense == item.sense for item, other in zip(items, row, strict=True)] for row in nearest.tolist()]
+    same = [
+        [items[other].sense == item.sense for item, other in zip(items, row, strict=True)]
+        for row in nearest.tolist()
+    ]
     hits = [sum(row) for row in same]
     best = max(range(len(hits)), key=lambda layer: hits[layer])
     answers = [
@@ -200,7 +209,9 @@ def _senses(word: str, items: list[SenseItem], streams: Tensor) -> Scored:
         for item, other, right in zip(items, nearest[best].tolist(), same[best], strict=True)
     ]
     detail = f"After layer {best} of {len(hits) - 1}, the best one (0 is before the first block)."
-    made = score_answers(f"P8 {word}", f"Two senses of “{word}”: the nearest sentence has the same", answers, _NEAR, detail)
+    made = score_answers(
+        f"P8 {word}", f"Two senses of “{word}”: the nearest sentence has the same", answers, _NEAR, detail
+    )
     groups = tuple((f"layer {layer}", right, len(items)) for layer, right in enumerate(hits))
     return Scored(
         made.name, made.title, made.right, made.n, made.low, made.high, _NEAR, groups, detail, made.examples
@@ -213,7 +224,7 @@ def nearest_others(streams: Tensor) -> Tensor:
     >>> nearest_others(torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]])).tolist()
     [1, 0, 1]
     """
-    unit = F.normalize(streams, dim=-1)
+    unit = normalize(streams, dim=-1)
     near = unit @ unit.transpose(-1, -2)  # (…, n, n)
     own = torch.eye(near.shape[-1], dtype=torch.bool)
     return near.masked_fill(own, -torch.inf).argmax(-1)

@@ -73,13 +73,18 @@ def score_answers(
 ) -> Scored:
     """Count answers, all together and by group.
 
-    >>> made = score_answers("P2", "Capitals", [Answer("a", "b", "b", True), Answer("a", "b", "c", False)], 0.5)
+    >>> answers = [Answer("a", "b", "b", True), Answer("a", "b", "c", False)]
+    >>> made = score_answers("P2", "Capitals", answers, 0.5)
     >>> made.right, made.n, made.reached, [one.got for one in made.examples]
     (1, 2, True, ['c', 'b'])
     """
     groups = dict.fromkeys(one.group for one in answers)
     rows = tuple(
-        (group, sum(one.right for one in answers if one.group == group), sum(one.group == group for one in answers))
+        (
+            group,
+            sum(one.right for one in answers if one.group == group),
+            sum(one.group == group for one in answers),
+        )
         for group in groups
     )
     right = sum(one.right for one in answers)

@@ -142,7 +142,9 @@ def begins_with(text: str, word: str) -> bool:
 def _pronouns(model: Transformer, tokenizer: Tokenizer, most: int | None) -> Scoring:
     """P5: each answer, both answers of a pair, and the head that looks at the noun."""
     items = pronoun_items()
-    twos = evenly(list(zip(items[::2], items[1::2], strict=True)), None if most is None else max(1, most // 2))
+    twos = evenly(
+        list(zip(items[::2], items[1::2], strict=True)), None if most is None else max(1, most // 2)
+    )
     items = tuple(item for two in twos for item in two)
     answers = yield from _choose(model, tokenizer, items, "Asking whom “it” means")
     pairs = [
@@ -159,7 +161,9 @@ def _pronouns(model: Transformer, tokenizer: Tokenizer, most: int | None) -> Sco
     detail = "An animal and a thing that never met in the corpus."
     return (
         score_answers("P5", "What “it” means: the noun that the adjective fits", answers, 0.95, detail),
-        score_answers("P5 pairs", "… and right both ways, when the adjective alone changes", pairs, 0.95, detail),
+        score_answers(
+            "P5 pairs", "… and right both ways, when the adjective alone changes", pairs, 0.95, detail
+        ),
         head,
     )
 
@@ -179,7 +183,13 @@ def _sums(model: Transformer, tokenizer: Tokenizer, most: int | None) -> Scoring
     """P7: the same sums in both forms."""
     items = sum_items(SUMS if most is None else min(most, SUMS), SUMS_SEED)
     steps = yield from _ask_sums(
-        model, tokenizer, items, [item.step_by_step for item in items], _STEPS, stepped_answer, "Sums step by step"
+        model,
+        tokenizer,
+        items,
+        [item.step_by_step for item in items],
+        _STEPS,
+        stepped_answer,
+        "Sums step by step",
     )
     once = yield from _ask_sums(
         model, tokenizer, items, [item.at_once for item in items], _AT_ONCE, direct_answer, "Sums at once"
