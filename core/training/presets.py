@@ -45,6 +45,9 @@ class CorpusChoice:
         low=0.0,
         high=0.5,
     )
+    tokenizer: str = setting(
+        "", help="Folder of a tokenizer; where none is named, the small world's or a new one."
+    )
     vocab_size: int = setting(
         1024, title="Vocabulary", help="Tokens of the tokenizer that is learned from a text of your own.",
         unit="tokens",

@@ -98,7 +98,9 @@ def _start(folder: Path, plan: RunPlan, controls: Controls) -> Told:
     durable.ensure_folder(folder)
     plain_json.write_json(folder / PLAN, plan.to_json())
     texts, expected = yield from _texts(plan.corpus)
-    if plan.corpus.kind == "smallworld":
+    if plan.corpus.tokenizer:
+        tokenizer = read_tokenizer(Path(plan.corpus.tokenizer))
+    elif plan.corpus.kind == "smallworld":
         tokenizer = world_tokenizer()
     else:
         tokenizer = yield from _learned(tuple(texts), plan.corpus.vocab_size)
