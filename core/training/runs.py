@@ -76,6 +76,9 @@ def resume_run(folder: Path, controls: Controls | None = None, steps: int | None
     Raises:
         LabError: The folder holds no run, or its text is not prepared.
     """
+    plan = read_plan(folder)
+    if plan is not None and not (folder / "tokens" / "tokens.json").is_file():
+        return start_run(folder, plan, controls)  # it was stopped before its text was prepared
     work = open_run(folder)
     return train(with_steps(work, steps) if steps else work, controls)
 
