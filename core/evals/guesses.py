@@ -1,7 +1,7 @@
 """A person foresees tokens, too: their perplexity beside a model's on the same tokens and the same choices.
 
-A person chooses one of a few tokens and says how sure they are; the rest of their confidence is shared evenly by
-the others. Among so few tokens anybody has it easier than among all, so that the model's probabilities are
+A person chooses one of a few tokens and says how sure they are; the others share the rest of their confidence
+evenly. Among so few tokens anybody has it easier than among all, so that the model's probabilities are
 compared after they, too, are shared out among these few. Its perplexity among all tokens is given beside.
 """
 

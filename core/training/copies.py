@@ -1,9 +1,10 @@
 """What of a written text stands word for word in the training text: the longest match that covers each token.
 
-The training text is indexed by its runs of `shortest` tokens: a number is made of each run, and the places are
-sorted by it. The places where a run of the written text may stand are found by bisection; then token after token
-is compared there until no place is left. So the answer is exact for matches of `shortest` tokens or more: equal
-runs have equal numbers, and what only has an equal number is thrown out by the comparison.
+The training text is indexed by its runs of `shortest` tokens: a number is made of each run, and the places
+are sorted by it. The places where a run of the written text may stand are found by bisection; then token after
+token is compared there until no place is left. So the answer is exact for matches of `shortest` tokens or more:
+equal runs have equal numbers, and what only has an equal number is thrown out by the comparison. A token that
+stands in very many places is compared in all of them: a text of one token repeated is slow.
 
 Left out: likeness. A sentence with one word changed counts as two shorter matches.
 """
@@ -67,8 +68,8 @@ class Copies:
     """What was found of a written text.
 
     Attributes:
-        matches: For each token the longest match that covers it, the earlier of two equally long ones; None where
-            there is none of `shortest` tokens.
+        matches: For each token the longest match that covers it, the earlier of two equally long ones; None
+            where there is none of `shortest` tokens.
         begin: The first token that counts; those before it are the prompt.
     """
 
