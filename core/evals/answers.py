@@ -66,7 +66,7 @@ def equal_lengths(model: Transformer, rows: Sequence[Sequence[int]]) -> Iterator
     for number, row in enumerate(rows):
         by_length.setdefault(len(row), []).append(number)
     for length, numbers in by_length.items():
-        at_once = max(1, _WORK // (parameters * max(1, length)))
+        at_once = max(1, _WORK // max(1, parameters * length))
         for begin in range(0, len(numbers), at_once):
             some = numbers[begin : begin + at_once]
             yield some, torch.tensor([rows[number] for number in some])
@@ -98,10 +98,10 @@ def answer_all(
     done = 0
     rows = [document_ids(tokenizer, prompt) for prompt in prompts]
     for numbers, ids in equal_lengths(model, rows):
-        for written in _decode(model, tokenizer, ids, tokens, enough, spoken):
+        for ended, written in _decode(model, tokenizer, ids, tokens, enough, spoken):
             for number, text in zip(numbers, written, strict=True):
                 texts[number] = text
-            yield Progress(doing, done, len(prompts), "questions")
+            yield Progress(doing, done + ended, len(prompts), "questions")
         done += len(numbers)
     return texts
 
@@ -113,8 +113,8 @@ def _decode(
     tokens: int,
     enough: Callable[[str], bool],
     spoken: Tensor,
-) -> Iterator[list[str]]:
-    """The texts so far, token by token, until all have ended; ids are (B, T)."""
+) -> Iterator[tuple[int, list[str]]]:
+    """How many texts have ended and all so far, token by token, until all have; ids are (B, T)."""
     ends = tokenizer.end_ids | {start_id(tokenizer)}
     cache = _Batch(model.config)
     written: list[list[int]] = [[] for _ in ids]
@@ -131,7 +131,7 @@ def _decode(
                 going[row] = not enough(texts[row])
             else:
                 going[row] = False
-        yield texts
+        yield len(ids) - sum(going), texts
         if not any(going):
             return
 

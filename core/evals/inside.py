@@ -70,8 +70,8 @@ def look_for_head(
     low, high = wilson(hits, len(counted))
     detail = (
         f"Head {head} of layer {layer} (both counted from 0) was found on half of the pairs. On the others, "
-        f"at the last “The”, its mean weight is {right.mean():.2f} on the right noun and {wrong.mean():.2f} on "
-        "the wrong one; counted is how often the right one has more."
+        f"at the last “The”, its mean weight is {right.mean():.2f} on the right noun and {wrong.mean():.2f} "
+        "on the wrong one; counted is how often the right one has more."
     )
     title = "A head looks at the right noun before it is named"
     return Scored("P5 head", title, hits, len(counted), low, high, detail=detail)
