@@ -88,6 +88,7 @@ class PagedLab(Lab):
             self._pages[name] = made
             for column in (made.controls, made.picture, made.details):
                 column.setParent(self)  # a page that another one asks for may never be shown
+                column.hide()  # else it is shown along with a lab that was not visible yet
             if name in self._saved:
                 self.attempt(made.restore_state, self._saved.pop(name))
             else:

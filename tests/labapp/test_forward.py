@@ -87,6 +87,19 @@ def test_the_pass_shows_shapes_numbers_and_the_answer(lab: ForwardLab, wait: Wai
     assert page.picture_view._inner[0] == "blocks.13.resid_pre"
 
 
+def test_no_page_lies_over_another_where_a_second_lab_is_opened(qtbot: QtBot, tmp_path: Path) -> None:
+    """The scene fills the Next token page while The pass is in view, and the lab itself is not yet."""
+    with opened_on_smollm2(qtbot, tmp_path, "attention") as window:
+        lab = window.show_lab("forward")
+        assert isinstance(lab, ForwardLab)
+        wait_until(qtbot, window, lambda: lab.subject.ids)
+        assert lab.flow.picture.isVisible()
+        for column in (lab.next.controls, lab.next.picture, lab.next.details):
+            assert not column.isVisible()
+        lab.frame.show_page("next")
+        assert lab.next.picture.isVisible()
+
+
 def test_the_parameters_add_up_to_the_file(lab: ForwardLab, wait: Wait) -> None:
     page = lab.flow
     wait(lambda: page.values is not None)

@@ -113,7 +113,9 @@ class Distribution(QWidget):
             small.setPixelSize(max(11, small.pixelSize() - 1))
             metrics = QFontMetricsF(mono)
             name_width = min(
-                self.width() * 0.3, max([metrics.horizontalAdvance(row.name) for row in rows] or [0.0]) + 16
+                self.width() * 0.3,
+                max(metrics.horizontalAdvance(name) for name in (tr("token"), *(row.name for row in rows)))
+                + 16,
             )
             two = any(row.other is not None for row in rows)
             unit = QFontMetricsF(small).horizontalAdvance("100.0 %") + 14
