@@ -149,7 +149,7 @@ def _analogies(group: str, ranked: list[tuple[Analogy, int, str]], skipped: int,
         "capitals": f"Capitals: the right city is among the first {within}",
     }[group]
     if skipped:
-        told += f" {skipped:,} analogies were left out, since a word of theirs is not one token."
+        told += f" Left out, since a word is not one token: {skipped:,} of {skipped + len(ranked):,}."
     made = score_answers(f"P6 {group}", title, answers, bar, told)
     first = sum(rank == 1 for _, rank, _ in ranked)
     groups = (("first", first, made.n), (f"among the first {within}", made.right, made.n))
