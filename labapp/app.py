@@ -38,9 +38,14 @@ def make_application(arguments: list[str] | None = None) -> QApplication:
     return app
 
 
+def shipped_folder() -> Path:
+    """Where the artifacts lie that come with the app."""
+    return Path(str(importlib.resources.files("resources"))) / "lineage"
+
+
 def open_workspace(root: Path | None) -> Workspace:
     """The workspace of `--workspace`, of a portable folder, or of the user."""
-    shipped = Path(str(importlib.resources.files("resources"))) / "lineage"
+    shipped = shipped_folder()
     beside = Path(sys.executable) if getattr(sys, "frozen", False) else None
     return Workspace(root or default_root(beside), [shipped] if shipped.is_dir() else [])
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from core.problems import LabError
 
-COMMANDS = ("open", "tokenizer", "artifacts", "doctor", "screenshots")
+COMMANDS = (
+    "open", "tokenizer", "artifacts", "doctor", "screenshots", "evals", "generate", "trace", "corpus", "train"
+)  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -34,6 +34,8 @@ app.add_typer(evals_app, name="evals")
 
 WorkspaceOption = Annotated[Path | None, typer.Option("--workspace", help="Folder of the workspace.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per line; the last is the result.")]
+SHIPPED = {"base": "Small world, base"}
+"""Models that ship, by the name of their folder."""
 PROGRESS_EVERY = 0.5  # s between two progress lines
 SCORED_AT_MOST = 20_000_000  # bytes of a text
 TRACED_AT_MOST = 512  # tokens: all of SmolLM2's places take 1.6 GB at 1,024
@@ -266,12 +268,17 @@ def _make_shelf() -> Shelf:
 
 
 def load_named(name: str, as_json: bool, shelf: Shelf | None = None) -> Any:
-    """A `LoadedModel` by name or path."""
+    """A `LoadedModel` by name (smollm2, base) or path."""
     from core.tokenizer.known import known_path
+    from labapp.app import shipped_folder
 
-    path = known_path(name) if name == "smollm2" else Path(name)
+    path, title = Path(name), ""
+    if name == "smollm2":
+        path, title = known_path(name), "SmolLM2-135M"
+    elif name in SHIPPED and not path.exists():
+        path, title = shipped_folder() / name, SHIPPED[name]
     shelf = shelf or _make_shelf()
-    return run_stage(shelf.take(path, "SmolLM2-135M" if name == "smollm2" else ""), as_json)
+    return run_stage(shelf.take(path, title), as_json)
 
 
 def _take_fast(shelf: Shelf, loaded: Any, setting: str, as_json: bool) -> tuple[Any, dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.artifacts import publish_folder
+from core.problems import LabError
 from core.settings import to_json
 from labapp.commands import (
     JsonOption,
@@ -22,6 +23,7 @@ from labapp.commands import (
 
 if TYPE_CHECKING:
     from core.evals.scored import Scored
+    from core.training.presets import RunPlan
 
 corpus_app = typer.Typer(help="Texts to learn from.", no_args_is_help=True)
 app.add_typer(corpus_app, name="corpus")
@@ -90,3 +92,89 @@ def _line(one: Scored) -> str:
     mark = "" if one.bar is None else f"  bar {one.bar:.0%} {'reached' if one.reached else 'missed'}"
     counted = f"{one.right:>5,} / {one.n:<5,} {one.share:7.1%}  [{one.low:.1%}, {one.high:.1%}]"
     return f"{one.name:<15} {counted}{mark}  {one.title}"
+
+
+@app.command("train")
+def train_command(
+    out: Annotated[
+        Path, typer.Option(help="Folder of the run: new, or with --resume the one to go on with.")
+    ],
+    preset: Annotated[
+        str, typer.Option(help="taste, smallworld, text, or one that fails on purpose.")
+    ] = "taste",
+    corpus: Annotated[
+        Path | None, typer.Option(help="A text, a folder, JSONL or a corpus; else the small world.")
+    ] = None,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="Folder of a tokenizer; else one is learned, or the small world's.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value of any setting; may be repeated.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last save.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a model; its checkpoints are folders that transformers opens."""
+    from core.training.runs import resume_run, start_run
+
+    if resume:
+        stage = resume_run(out)
+    else:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise LabError(
+                f"{out} exists already and is not an empty folder.",
+                "Choose another folder, or add --resume to go on with the run in it.",
+            )
+        stage = start_run(out, _plan(preset, corpus, tokenizer, set_ or []))
+    last: Any = None
+    for event in shown(stage, as_json):
+        if not as_json and (line := _told(event)):
+            print(line, flush=True)
+        last = event
+    say_result(
+        {"model": str(last.result.model), "steps": last.result.step, "reason": last.reason,
+         "validation_loss": last.result.validation_loss},
+        as_json, f"{last.reason} The model is in {last.result.model}.",
+    )  # fmt: skip
+
+
+def _plan(name: str, corpus: Path | None, tokenizer: Path | None, changes: list[str]) -> RunPlan:
+    """The plan of a preset with what the command line says otherwise."""
+    from core.training.presets import preset, with_settings
+
+    values: dict[str, Any] = {}
+    if corpus is not None:
+        values |= {"kind": "file", "path": str(corpus.absolute())}
+    if tokenizer is not None:
+        values["tokenizer"] = str(tokenizer.absolute())
+    for change in changes:
+        key, sign, value = change.partition("=")
+        if not sign:
+            raise LabError(f"--set {change} has no =.", "Write --set key=value, such as --set steps=500.")
+        values[key.strip()] = value
+    return with_settings(preset(name).plan, values)
+
+
+def _told(event: Any) -> str:
+    """What a person reads of an event; "" for nothing."""
+    from core.training.events import Began, RateChanged, Sampled, Stepped, Validated
+
+    match event:
+        case Began():
+            text = (
+                f"{event.parameters:,} parameters, {event.tokens:,} tokens, {event.precision}; "
+                f"a model that knows nothing: loss {event.chance_loss:.2f}"
+            )
+            return "\n".join([text, *event.notes])
+        case Stepped() if event.step % 10 == 0:
+            return (
+                f"step {event.step:,}  loss {event.loss:.3f}  {event.tokens_per_second:,.0f} tokens/s  "
+                f"{event.utilization:.0%} of the peak  {event.seconds_left:,.0f} s left"
+            )
+        case Validated():
+            return f"step {event.step:,}  validation {event.loss:.3f}  {event.bits_per_byte:.3f} bits a byte"
+        case Sampled():
+            return f"    {event.prompt} ▸{event.text}"
+        case RateChanged():
+            return f"step {event.step:,}  learning rate times {event.factor:g}"
+    return ""
