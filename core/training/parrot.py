@@ -1,4 +1,4 @@
-"""A model writes, and what it wrote is looked up in its training text; and what a base model makes of questions."""
+"""A model writes, and its text is looked up in the training text; what a base model makes of questions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ QUESTIONS = (
         "Paris",
     ),
 )
-"""What a base model is asked, and what a right answer holds: as a question, as a beginning, with two examples."""
+"""What a base model is asked and what a right answer holds: a question, a beginning, and two examples."""
 
 ANSWER = 24  # tokens of an answer at most
 

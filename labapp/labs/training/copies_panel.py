@@ -1,4 +1,4 @@
-"""A text that a model wrote, each token colored by its longest match in the training text; one side of Copies."""
+"""A text that a model wrote, each token colored by its longest match in the training text."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class CopiesPanel(QWidget):
                 )
             )
             words = tr(
-                "n = {n:,} new tokens; copied: in a match of {least} tokens or more; longest {most:,}",
+                "n = {n:,}; copied: runs of {least} or more; longest {most:,}",
                 n=copies.counted, least=COPIED, most=max(copies.lengths[copies.begin :], default=0),
             )  # fmt: skip
             self.below.setText(words)
@@ -98,6 +98,12 @@ class CopiesPanel(QWidget):
             np.array([shade(length) for length in lengths]),
             self.describe,
         )
+
+    def show_growing(self, title: str, tokens: list[bytes]) -> None:
+        """Show a text while it is written."""
+        self.heading.setText(tr("{title}: {n:,} tokens…", title=title, n=len(tokens)))
+        self.view.set_values(tokens, np.full(len(tokens), np.nan), lambda _: "")
+        self.view.show_end()
 
     def match(self, place: int) -> Match | None:
         """The match that covers a token of the text."""
@@ -114,8 +120,8 @@ class CopiesPanel(QWidget):
         if found is None:
             return prompt + tr("new: no run of 4 tokens around it stands in the training text")
         return prompt + tr(
-            "in a run of {n:,} tokens that stands {times:,} times in the training text",
-            n=found.length, times=found.times,
+            "in a run of {n:,} tokens that stands {times} in the training text", n=found.length,
+            times=tr("once") if found.times == 1 else tr("{n:,} times", n=found.times),
         )  # fmt: skip
 
     def copied_text(self, found: Match) -> str:

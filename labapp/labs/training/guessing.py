@@ -1,4 +1,4 @@
-"""A game: foresee the next token yourself, and see your own perplexity beside the model's on the same ones."""
+"""A game: foresee the next token yourself, and see your perplexity beside the model's on the same ones."""
 
 from __future__ import annotations
 

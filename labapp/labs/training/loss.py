@@ -315,8 +315,8 @@ class LossPage(LabPage):
         self.says.setText(self._describe(place))
         self.part.setText(
             tr(
-                "Of the text's whole loss of {all:,.1f} nats this token has {share:.1f} %. A step of training "
-                "moves the weights so that p grows here; the other tokens' p in this place shrinks.",
+                "Of the text's whole loss of {all:,.1f} nats this token has {share:.1f} %. A step of "
+                "training moves the weights so that p grows here; the other tokens' p in this place shrinks.",
                 all=whole, share=100 * nats / max(whole, 1e-9),
             )
         )  # fmt: skip

@@ -76,7 +76,7 @@ class LossCurve(QWidget):
         self._point.item.setSymbolBrush(self._point.item.opts["pen"].color())
         self._handle = pg.InfiniteLine(self.p, movable=True, bounds=(0.001, 1.0))
         self._handle.setPen(pg.mkPen(self._point.item.opts["pen"].color(), style=Qt.PenStyle.DotLine))
-        self._handle.sigDragged.connect(lambda line: self._choose(float(line.value())))
+        self._handle.sigDragged.connect(self._dragged)  # a lambda would keep the plot alive
         self.plot.view.addItem(self._handle, ignoreBounds=True)
         self.plot.view.setMouseEnabled(x=False, y=False)
         self.plot.view.setXRange(0, 1, padding=0.02)
@@ -95,6 +95,9 @@ class LossCurve(QWidget):
             self.p = self._own
             self._show()
 
+    def _dragged(self, line: object) -> None:
+        self._choose(float(self._handle.value()))
+
     def _choose(self, p: float) -> None:
         self.p = min(1.0, max(1 / STEPS, p))
         self._show()
@@ -108,8 +111,8 @@ class LossCurve(QWidget):
         loss = -math.log(max(self.p, LEAST)) + 0.0  # no −0 at p = 1
         choices = math.exp(loss)
         words = tr(
-            "p = {p:.2g}: the loss is −ln p = {loss:.2f} nats, and e^loss = {n}: as if choosing among so many "
-            "equally likely tokens.",
+            "p = {p:.2g}: the loss is −ln p = {loss:.2f} nats, and e^loss = {n}: as if choosing among so "
+            "many equally likely tokens.",
             p=self.p, loss=loss, n=f"{choices:.3g}" if choices < 100 else f"{choices:,.0f}",
         )  # fmt: skip
         self.says.setText(words)

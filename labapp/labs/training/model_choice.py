@@ -57,7 +57,10 @@ class CheckpointPicker(ModelPicker):
         return found + super()._all_choices()
 
     def default_key(self) -> str:
-        """The newest base model of the workspace or of the app, else SmolLM2."""
+        """The newest checkpoint of the run in view, else the newest base model, own or shipped, else SmolLM2."""
+        of_run = checkpoints(self._run())
+        if of_run:
+            return f"file:{of_run[-1][1]}"
         found = [one for one in self._context.workspace.artifacts("model") if one.role == "base"]
         return f"artifact:{found[0].id}" if found else FIRST
 

@@ -1,4 +1,4 @@
-"""Copies: how much of what a model writes stands word for word in its training text, and what it makes of questions.
+"""Copies: how much of what a model writes stands in its training text, and what it makes of questions.
 
 Stages: `core.training.parrot.write_and_compare` and `ask_questions`. What to notice: short runs are copied by
 everybody; a model that was trained too long on too little copies whole passages.
@@ -21,6 +21,7 @@ from core.stages import Finished, pass_on
 from core.training.presets import read_plan
 from labapp.labs.training.copies_panel import CopiesPanel
 from labapp.labs.training.model_choice import CheckpointPicker, checkpoints, run_of
+from labapp.labs.training.questions import Questions
 from labapp.pages import LabPage
 from labapp.runner import Done, Failed, Outcome, Slot
 from labapp.widgets.parts import button, card, controls, field, label
@@ -29,7 +30,7 @@ from labapp.widgets.value_chips import ValueChips
 from labapp.words import tr
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from core.model.shelf import LoadedModel
     from core.training.copies import CopyIndex
@@ -47,13 +48,12 @@ VIEWS = (
 
 
 class ParrotPage(LabPage):
-    """Two texts, of the chosen model and of the overfit run, over the passage that was copied; or three answers."""
+    """Texts of the chosen model and of the overfit run over the passage that was copied; or three answers."""
 
     def __init__(self, lab: TrainingLab) -> None:
         super().__init__(lab)
         self.lab = lab
         self.seed = 0
-        self.answers: tuple[Answered, ...] = ()
         self._index: dict[Path, CopyIndex] = {}  # of at most one run for each panel
         self._build_controls()
         self._build_picture()
@@ -99,11 +99,12 @@ class ParrotPage(LabPage):
         column = QVBoxLayout(copies)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
-        column.addLayout(sides, 5)
+        column.addLayout(sides, 7)
         column.addWidget(card(self.passage_title, self.passage, spacing=4, grows=self.passage), 3)
         self.views = QStackedWidget()
         self.views.addWidget(copies)
-        self.views.addWidget(self._questions())
+        self.questions = Questions()
+        self.views.addWidget(self.questions)
         self._buttons = QButtonGroup(self)
         head = QHBoxLayout()
         head.setSpacing(6)
@@ -121,20 +122,6 @@ class ParrotPage(LabPage):
         layout.addLayout(head)
         layout.addWidget(self.views, 1)
 
-    def _questions(self) -> QWidget:
-        self.asked = [label("", "small", wrap=True) for _ in range(3)]
-        self.answered = [label("", "heading", wrap=True) for _ in range(3)]
-        self.lesson = label("", "", wrap=True)
-        made = QWidget()
-        column = QVBoxLayout(made)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(8)
-        for asked, answered in zip(self.asked, self.answered, strict=True):
-            column.addWidget(card(asked, answered, spacing=4))
-        column.addWidget(self.lesson)
-        column.addStretch(1)
-        return made
-
     def _build_details(self) -> None:
         self.title = label("", "heading", wrap=True)
         self.says = label("", "", wrap=True)
@@ -147,8 +134,8 @@ class ParrotPage(LabPage):
             self.says,
             label(
                 tr(
-                    "Stronger color: a longer match, one step for each doubling from 4 to 128 tokens. A match is "
-                    "word for word; a passage with one word changed counts as two shorter ones."
+                    "Stronger color: a longer match, a step for each doubling from 4 to 128 tokens. A match "
+                    "is word for word; a passage with one word changed counts as two shorter ones."
                 ),
                 "small", wrap=True,
             ),
@@ -161,15 +148,13 @@ class ParrotPage(LabPage):
 
     def shown(self) -> None:
         if self.picker.loaded is None:
-            found = checkpoints(self._run_folder())
-            newest = f"file:{found[-1][1]}" if found else self.picker.default_key()
-            self.picker.pick(self.picker.key or newest)
+            self.picker.pick(self.picker.key or self.picker.default_key())
 
     def show_view(self, n: int) -> None:
         """Show what is copied (0) or the three questions (1)."""
         self.views.setCurrentIndex(n)
         self._buttons.button(n).setChecked(True)
-        if n == 1 and not self.answers:
+        if n == 1 and not self.questions.answers:
             self.ask()
 
     def _run_folder(self) -> Path | None:
@@ -186,8 +171,7 @@ class ParrotPage(LabPage):
         return None
 
     def _model_chosen(self) -> None:
-        self.answers = ()
-        self._show_answers()
+        self.questions.clear()
         self.lab.attempt(self._write)
         if self.views.currentIndex() == 1:
             self.ask()
@@ -215,15 +199,13 @@ class ParrotPage(LabPage):
         if found is None:
             self.overfit.say(
                 tr("Overfit"),
-                tr(
-                    "Train the failure “Overfit” to see here what a model writes that knows its text by heart."
-                ),
+                tr("Train the failure “Overfit” to see here what a model writes that knows a text by heart."),
             )
         else:
             self._start(self.overfit, "copies of overfit", found[1], tr("Overfit"), found[0])
 
     def _text_of(self, loaded: LoadedModel) -> Path | None:
-        """The run whose training text a model is compared with: its own, or the one in view if tokens agree."""
+        """The run whose text a model is compared with: its own, or the one in view if the tokens agree."""
         own = run_of(loaded.source.path)
         run = own or self._run_folder()
         if own is not None or run is None or not (run / "tokens" / "train.bin").is_file():
@@ -239,13 +221,25 @@ class ParrotPage(LabPage):
         prompt, settings, models = self.prompt.text(), self._settings(), self.context.models
         known = self._index.get(run) if run is not None else None
         panel.say(tr("{title}: writing…", title=title), "")
+        tokens: list[bytes] = [prompt.encode()] if prompt else []
+        token_bytes: Callable[[int], bytes] = bytes  # the model's own, once it is loaded
+
+        def grow(events: list[Any]) -> None:
+            from core.model.generation import Wrote
+
+            new = [token_bytes(event.id) for event in events if isinstance(event, Wrote)]
+            tokens.extend(new)
+            if new:
+                panel.show_growing(title, tokens)
 
         def stage() -> Iterator[Any]:
             from core.training.parrot import write_and_compare
 
+            nonlocal token_bytes
             loaded = yield from pass_on(models.take(path, title))
             try:
                 tokenizer = loaded.needed_tokenizer()
+                token_bytes = tokenizer.token_bytes
                 training = known or (run / "tokens" if run is not None else None)
                 compared = yield from pass_on(
                     write_and_compare(loaded.model, tokenizer, prompt, settings, training)
@@ -258,7 +252,7 @@ class ParrotPage(LabPage):
             Slot(self.lab.name, purpose),
             stage,
             title=tr("Writing and comparing"),
-            on_events=lambda events: None,
+            on_events=grow,
             on_end=partial(self._written, panel, title, run),
         )
 
@@ -333,38 +327,11 @@ class ParrotPage(LabPage):
         )
 
     def _asked(self, answers: tuple[Answered, ...]) -> None:
-        self.answers = answers
-        self._show_answers()
-
-    def _show_answers(self) -> None:
-        kinds = (tr("As a question"), tr("As a beginning"), tr("With two examples"))
-        for n, kind in enumerate(kinds):
-            answer = self.answers[n] if n < len(self.answers) else None
-            prompt = "" if answer is None else answer.prompt.strip().replace("\n", " ⏎ ")
-            self.asked[n].setText(tr("{kind}: {prompt}", kind=kind, prompt=prompt))
-            sign = "" if answer is None else tr("✓ Paris") if answer.right else tr("no Paris")
-            text = "…" if answer is None else answer.text or tr("(nothing)")
-            self.answered[n].setText(tr("{text}   {sign}", text=text, sign=sign))
-        self.lesson.setText(self._lesson())
-
-    def _lesson(self) -> str:
-        """What the answers show, and what of it comes from the corpus."""
-        if not self.answers:
-            return tr("The model is asked; it always takes the most probable token.")
-        asked, begun, shown = (answer.right for answer in self.answers)
-        if begun and not asked:
-            says = tr(
-                "The knowledge is there, the format is not: the model goes on with a text, it does not answer."
-            )
-        elif begun or shown:
-            says = tr("The model knows the capital; how it is asked decides whether that is seen.")
-        else:
-            says = tr("The model does not know this capital yet: train it for longer.")
-        return says + " " + tr(
-            "Disclosed: {share:.0f} % of the small world's documents are quizzes, questions without answers. "
-            "So a question is followed by a question; the share can be changed when a run is set up.",
-            share=100 * QUIZ_SHARE,
-        )  # fmt: skip
+        loaded = self.picker.loaded
+        run = run_of(loaded.source.path) if loaded is not None else None
+        plan = read_plan(run) if run is not None else None
+        share = QUIZ_SHARE if plan is None else plan.corpus.quiz_share
+        self.questions.show_answers(answers, share, plan is not None)
 
     # State and the rest.
 
