@@ -1,10 +1,10 @@
 """What of a written text stands word for word in the training text: the longest match that covers each token.
 
 The training text is indexed by its runs of `shortest` tokens: a number is made of each run, and the places
-are sorted by it. The places where a run of the written text may stand are found by bisection; then token after
-token is compared there until no place is left. So the answer is exact for matches of `shortest` tokens or more:
-equal runs have equal numbers, and what only has an equal number is thrown out by the comparison. A token that
-stands in very many places is compared in all of them: a text of one token repeated is slow.
+are sorted by it. The places where a run of the written text may stand are found by bisection; then token by
+token is compared there until no place is left. So the answer is exact for matches of `shortest` tokens or
+more: equal runs have equal numbers, and what only has an equal number is thrown out by the comparison. A run
+that stands in very many places is compared in all of them: a text of one token repeated is slow.
 
 Left out: likeness. A sentence with one word changed counts as two shorter matches.
 """

@@ -83,16 +83,17 @@ def test_p_is_dragged_and_goes_back_to_the_token(qtbot: QtBot, shown: Shown[Loss
 
 def test_a_live_batch_is_asked_for_and_shown(shown: Shown[LossPage]) -> None:
     page, lab = shown.page, shown.lab
-    page.shown()
     assert not page.batch.isEnabled()
-    lab.run.controls = Controls()
-    page.shown()
-    page.ask_batch()
-    assert lab.run.controls.show_batch
-    loaded = page.picker.loaded
-    assert loaded is not None
+    heard = lab.run.heard = Controls()
+    lab.run.changed.emit()
+    assert page.batch.isEnabled()
     best = tuple(((7, 0.5), (8, 0.25)) for _ in range(3))
-    page.take_batch(SeenBatch(12, (5, 7, 8, 9), (math.log(2), math.log(4), 3.0), best), loaded.tokenizer)
+    seen = SeenBatch(12, (5, 7, 8, 9), (math.log(2), math.log(4), 3.0), best)
+    lab.run.seen.emit(seen)
+    assert "Step 4" in page.below.text(), "nobody has asked here"
+    page.ask_batch()
+    assert heard.show_batch
+    lab.run.seen.emit(seen)
     assert "the run at step 12" in page.below.text()
     page.show_token(1)
     assert page.curve.p == pytest.approx(0.5)

@@ -8,14 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Generic, TypeVar
 
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from core.artifacts import Workspace
 from core.stages import run_to_end
+from core.training.events import Controls
 from core.training.presets import CorpusChoice, RunPlan
 from core.training.runs import start_run
 from core.training.settings import ShapeSettings, TrainingSettings
@@ -35,6 +36,18 @@ PLAN = RunPlan(
 )
 
 
+class StillRun(QObject):
+    """What the pages know of the Run page."""
+
+    seen = Signal(object)
+    changed = Signal()
+
+    def __init__(self, folder: Path | None) -> None:
+        super().__init__()
+        self.folder = folder
+        self.heard: Controls | None = None
+
+
 class Host(PagedLab):
     """Only what the two pages need of their lab."""
 
@@ -46,7 +59,7 @@ class Host(PagedLab):
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
         works = context.workspace.works("training")
         folder = next((work.folder for work in works if work.name == "taste"), None)
-        self.run = SimpleNamespace(controls=None, folder=folder)
+        self.run = StillRun(folder)
         super().__init__(context, parent)
         self.current.shown()
 

@@ -88,6 +88,7 @@ class LossPage(LabPage):
         self.lab = lab
         self.judged: Judged | None = None
         self.token: int | None = None
+        self._asked = False  # whether a batch is waited for
         self._typing = QTimer(self)
         self._typing.setSingleShot(True)
         self._typing.setInterval(TYPING)
@@ -95,6 +96,8 @@ class LossPage(LabPage):
         self._build_controls()
         self._build_picture()
         self._build_details()
+        lab.run.seen.connect(self._seen)
+        lab.run.changed.connect(self._show_run)
 
     def _build_controls(self) -> None:
         self.picker = CheckpointPicker(tr("Model"), self.context, self.lab.name, self._run_folder)
@@ -197,6 +200,11 @@ class LossPage(LabPage):
 
     # A text typed here.
 
+    def show_text(self, text: str) -> None:
+        """Take a text, as from another lab."""
+        self.editor.setPlainText(text[:LONGEST])
+        self.read_text()
+
     def read_text(self) -> None:
         """Have the chosen model foresee the text as it stands."""
         self._typing.stop()
@@ -240,29 +248,40 @@ class LossPage(LabPage):
     # A live batch.
 
     def _run_folder(self) -> Path | None:
-        folder = getattr(self.lab.run, "folder", None)
-        return folder if isinstance(folder, Path) else None
+        return self.lab.run.folder
 
     def _show_run(self) -> None:
-        running = self.lab.run.controls is not None
+        running = self.lab.run.heard is not None
         self.batch.setEnabled(running)
-        self.batch_says.setText(
-            tr("The run shows what it learns from, with the losses before that step.")
-            if running
-            else tr("Start a run to see what it learns from.")
-        )
+        if not running:
+            self.batch_says.setText(tr("Start a run to see what it learns from."))
+        elif not self._asked:
+            self.batch_says.setText(tr("Shows what the run learns from, with the losses before that step."))
 
     def ask_batch(self) -> None:
         """Ask the run for one sequence of its next step."""
-        if self.lab.run.controls is not None:
-            self.lab.run.controls.show_batch = True
+        heard = self.lab.run.heard
+        if heard is not None:
+            heard.show_batch = self._asked = True
             self.batch_says.setText(tr("Waiting for the next step…"))
+
+    def _seen(self, seen: SeenBatch) -> None:
+        """The run shows what it learned from; others may have asked."""
+        folder = self.lab.run.folder
+        if self._asked and folder is not None:
+            self.lab.attempt(self._take_batch_of, folder, seen)
+
+    def _take_batch_of(self, folder: Path, seen: SeenBatch) -> None:
+        from core.tokenizer.reading import read_tokenizer
+
+        self.take_batch(seen, read_tokenizer(folder / "tokenizer"))
 
     def take_batch(self, seen: SeenBatch, tokenizer: Tokenizer) -> None:
         """Show a sequence that the run has just learned from."""
         judged = Judged(tr("the run at step {n:,}", n=seen.step), seen.ids, tokenizer.token_bytes)
         judged.nats[1:] = seen.losses
         judged.best = dict(enumerate(seen.best, 1))
+        self._asked = False
         self.batch_says.setText(tr("A sequence of step {n:,}, before it was learned from.", n=seen.step))
         self._show(judged)
 

@@ -57,7 +57,7 @@ class CheckpointPicker(ModelPicker):
         return found + super()._all_choices()
 
     def default_key(self) -> str:
-        """The newest checkpoint of the run in view, else the newest base model, own or shipped, else SmolLM2."""
+        """The newest checkpoint of the run in view, else the newest base model, else SmolLM2."""
         of_run = checkpoints(self._run())
         if of_run:
             return f"file:{of_run[-1][1]}"

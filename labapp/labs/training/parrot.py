@@ -158,8 +158,7 @@ class ParrotPage(LabPage):
             self.ask()
 
     def _run_folder(self) -> Path | None:
-        folder = getattr(self.lab.run, "folder", None)
-        return folder if isinstance(folder, Path) else None
+        return self.lab.run.folder
 
     def _overfit_model(self) -> tuple[Path, Path] | None:
         """The newest overfit run that has a checkpoint: its folder and the last one."""
