@@ -20,6 +20,7 @@ from core.training.events import Controls
 from core.training.presets import CorpusChoice, RunPlan
 from core.training.runs import start_run
 from core.training.settings import ShapeSettings, TrainingSettings
+from labapp.idle import when_idle
 from labapp.lab import LabContext
 from labapp.labs import Entry
 from labapp.pages import LabPage, PagedLab
@@ -62,6 +63,7 @@ class Host(PagedLab):
         self.run = StillRun(folder)
         super().__init__(context, parent)
         self.current.shown()
+        when_idle("labapp.plots", self, self.plots_ready)
 
     def strip_text(self, page: str) -> str:
         return page

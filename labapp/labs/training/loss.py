@@ -7,7 +7,6 @@ Stages: `core.evals.scores.score_tokens` for a typed text; a live batch comes fr
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,7 +19,6 @@ from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPlainTextEdit, QStacke
 
 from core.stages import Finished, pass_on
 from core.training.events import SeenBatch
-from labapp.idle import when_idle
 from labapp.labs.training.guessing import GuessGame
 from labapp.labs.training.loss_curve import LossCurve
 from labapp.labs.training.model_choice import CheckpointPicker
@@ -180,10 +178,6 @@ class LossPage(LabPage):
     # The page.
 
     def shown(self) -> None:
-        if "labapp.plots" in sys.modules:
-            self.plots_ready()
-        else:
-            when_idle("labapp.plots", self, self.plots_ready)
         if self.picker.loaded is None:
             self.picker.pick(self.picker.key or self.picker.default_key())
         self._show_run()
