@@ -46,7 +46,7 @@ def test_the_newest_checkpoint_writes_and_is_compared_with_its_own_training_text
     assert compared.copies == expected
     share = round(100 * expected.share_copied())
     assert page.mine.heading.text() == f"Step 4: {share} % copied, {100 - share} % new"
-    assert f"n = {expected.counted}; " in page.mine.below.text()
+    assert f"n = {expected.counted} · " in page.mine.below.text()
     assert page.overfit.heading.text().startswith("Overfit: ")
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.training.parrot import Compared
 
 LONG = 128  # tokens of a match from which on the color is full
+QUOTED = 160  # characters of a match that are repeated beside
 AROUND = 24  # tokens of the training text before and after a match
 
 
@@ -87,11 +88,13 @@ class CopiesPanel(QWidget):
                 )
             )
             words = tr(
-                "n = {n:,}; copied: runs of {least} or more; longest {most:,}",
-                n=copies.counted, least=COPIED, most=max(copies.lengths[copies.begin :], default=0),
+                "n = {n:,} · longest run {most:,} tokens",
+                n=copies.counted, most=max(copies.lengths[copies.begin :], default=0),
             )  # fmt: skip
             self.below.setText(words)
-            self.below.setToolTip(words)
+            self.below.setToolTip(
+                tr("Copied: in a run of {least} tokens or more. {words}", least=COPIED, words=words)
+            )
         lengths = copies.lengths if copies is not None else (0,) * len(compared.ids)
         self.view.set_values(
             [token_bytes(i) for i in compared.ids],
@@ -127,7 +130,8 @@ class CopiesPanel(QWidget):
     def copied_text(self, found: Match) -> str:
         """The words of a match."""
         ids = self.compared.ids[found.begin : found.begin + found.length] if self.compared else ()
-        return visible(b"".join(self._bytes(i) for i in ids)).replace("␣", " ").strip()
+        text = visible(b"".join(self._bytes(i) for i in ids)).replace("␣", " ").strip()
+        return text if len(text) <= QUOTED else f"{text[:QUOTED]}…"
 
     def show_passage(self, found: Match, view: ValueChips) -> None:
         """Show in another view where a match stands in the training text, with what stands around it."""

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPlainTextEdit, QStacke
 from core.stages import Finished, pass_on
 from core.training.events import SeenBatch
 from labapp.labs.training.guessing import GuessGame
-from labapp.labs.training.loss_curve import LossCurve
+from labapp.labs.training.loss_curve import LossCurve, chance
 from labapp.labs.training.model_choice import CheckpointPicker
 from labapp.pages import LabPage
 from labapp.runner import Done, Outcome, Slot
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 FULL = 10.0  # nats at which the color is full: one chance in 22,000
 TYPING = 400  # ms without a key after which the text is read
 LONGEST = 20_000  # characters of a text that are read
+LOWER = 340  # px of the distribution and the curve at most
 VIEWS = (
     ("Token by token", "The text in the colors of its losses, and one token on the curve"),
     ("Predict it yourself", "Foresee the next token, and compare your perplexity with the model's"),
@@ -132,7 +133,10 @@ class LossPage(LabPage):
         self.expected = label("", "heading")
         self.bars = Bars(tr("What was expected in this place"))
         self.curve = LossCurve()
-        row = QHBoxLayout()
+        lower = QWidget()
+        lower.setMaximumHeight(LOWER)  # the text has what is left
+        row = QHBoxLayout(lower)
+        row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
         row.addWidget(card(self.expected, self.bars, spacing=4, grows=self.bars), 2)
         row.addWidget(self.curve, 3)
@@ -141,7 +145,7 @@ class LossPage(LabPage):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         column.addWidget(card(self.heading, self.below, self.view, spacing=4, grows=self.view), 4)
-        column.addLayout(row, 5)
+        column.addWidget(lower, 5)
         self.game = GuessGame()
         self.views = QStackedWidget()
         self.views.addWidget(tokens)
@@ -309,8 +313,8 @@ class LossPage(LabPage):
             return tr("not foreseen: nothing stands before it") if place == 0 else ""
         nats = float(judged.nats[place])
         return tr(
-            "“{token}” came with probability {share:.2g} %: loss −ln p = {nats:.2f} nats",
-            token=visible(judged.token_bytes(judged.ids[place])), share=100 * math.exp(-nats), nats=nats,
+            "“{token}” came with p = {p}: loss −ln p = {nats:.2f} nats",
+            token=visible(judged.token_bytes(judged.ids[place])), p=chance(math.exp(-nats)), nats=nats,
         )  # fmt: skip
 
     def show_token(self, place: int) -> None:
@@ -370,6 +374,15 @@ def _take(judged: Judged, event: Any) -> None:
         judged.best[event.begin + n] = tuple(zip(ids[n], shares[n], strict=True))
 
 
+def percent(share: float) -> str:
+    """A share as it stands at a bar.
+
+    >>> percent(0.256), percent(0.00000001)
+    ('26 %', '< 0.01 %')
+    """
+    return f"{100 * share:.2g} %" if share >= 0.0001 else "< 0.01 %"
+
+
 def bars_of(judged: Judged, place: int, truth: int) -> list[Bar]:
     """The distribution in one place: the most probable tokens, the one that came, and all others together."""
     found = list(judged.best[place])
@@ -379,10 +392,10 @@ def bars_of(judged: Judged, place: int, truth: int) -> list[Bar]:
         Bar(
             ("✓ " if token == truth else "") + visible(judged.token_bytes(token)),
             share,
-            f"{100 * share:.2g} %",
+            percent(share),
             strong=token == truth,
         )
         for token, share in found
     ]
     rest = max(0.0, 1 - sum(share for _, share in found))
-    return [*bars, Bar(tr("all others"), rest, f"{100 * rest:.2g} %")]
+    return [*bars, Bar(tr("all others"), rest, percent(rest))]

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from labapp.plots import Plot, Series
 
 STEPS = 1000  # of the slider: p in tenths of a percent
-LEAST = 1e-7  # the smallest p that the point is drawn at
+LEAST = 1e-30  # the smallest p that has a loss here; float32 gives no smaller one
+
+
+def chance(p: float) -> str:
+    """A probability as it is written: small ones as one in so many.
+
+    >>> chance(0.25), chance(0.0000001)
+    ('0.25', '1 in 10,000,000')
+    """
+    return f"{p:.2g}" if p >= 0.0001 else tr("1 in {n:,.0f}", n=1 / max(p, LEAST))
 
 
 class LossCurve(QWidget):
@@ -111,9 +120,9 @@ class LossCurve(QWidget):
         loss = -math.log(max(self.p, LEAST)) + 0.0  # no −0 at p = 1
         choices = math.exp(loss)
         words = tr(
-            "p = {p:.2g}: the loss is −ln p = {loss:.2f} nats, and e^loss = {n}: as if choosing among so "
+            "p = {p}: the loss is −ln p = {loss:.2f} nats, and e^loss = {n}: as if choosing among so "
             "many equally likely tokens.",
-            p=self.p, loss=loss, n=f"{choices:.3g}" if choices < 100 else f"{choices:,.0f}",
+            p=chance(self.p), loss=loss, n=f"{choices:.3g}" if choices < 100 else f"{choices:,.0f}",
         )  # fmt: skip
         self.says.setText(words)
         self.slider.setAccessibleDescription(words)

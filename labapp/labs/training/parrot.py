@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 LENGTH = 200  # tokens that a model writes at most
 TEMPERATURES = [n / 10 for n in range(16)]
 TEMPERATURE = 0.8  # at first
+PASSAGE = 180  # px of the training text at most
 OVERFIT = "overfit"  # name of the preset
 VIEWS = (
     ("What is copied", "A text of the model, colored by what of it stands in the training text"),
@@ -100,7 +101,9 @@ class ParrotPage(LabPage):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         column.addLayout(sides, 7)
-        column.addWidget(card(self.passage_title, self.passage, spacing=4, grows=self.passage), 3)
+        below = card(self.passage_title, self.passage, spacing=4, grows=self.passage)
+        below.setMaximumHeight(PASSAGE)  # the texts have what is left
+        column.addWidget(below, 3)
         self.views = QStackedWidget()
         self.views.addWidget(copies)
         self.questions = Questions()
