@@ -72,11 +72,11 @@ def test_p_is_dragged_and_goes_back_to_the_token(qtbot: QtBot, shown: Shown[Loss
     page = shown.page
     own = page.curve.p
     page.curve.slider.setValue(250)
-    assert "loss is −ln p = 1.39 nats, and e^loss = 4:" in page.curve.says.text()
+    assert "the loss −ln p is 1.39 nats; e^loss = 4, " in page.curve.says.text()
     assert page.curve.back.isEnabled()
     page.curve._handle.sigDragged.emit(page.curve._handle)
     page.curve._choose(1.0)
-    assert "−ln p = 0.00 nats, and e^loss = 1:" in page.curve.says.text()
+    assert "−ln p is 0.00 nats; e^loss = 1, " in page.curve.says.text()
     qtbot.mouseClick(page.curve.back, Qt.MouseButton.LeftButton)
     assert page.curve.p == own
 

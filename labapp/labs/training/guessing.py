@@ -40,7 +40,7 @@ class GuessGame(QWidget):
         self._bytes: Callable[[int], bytes] = lambda _: b""
         self._places: list[int] = []
         self.before = label("", "", wrap=True)
-        self.before.setMinimumHeight(66)
+        self.before.setMinimumHeight(50)
         self.before.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self.outcome = label("", "heading", wrap=True)
         self.table = Table(
@@ -76,16 +76,13 @@ class GuessGame(QWidget):
         sure.addStretch(1)
         self.on = button(tr("Next token"), self.deal, tip=tr("Another place in the text"), role="primary")
         self.again = button(tr("Start over"), self.start_over, tip=tr("Forget all rounds"))
-        last = QHBoxLayout()
-        last.setSpacing(6)
-        last.addWidget(self.on)
-        last.addWidget(self.again)
-        last.addStretch(1)
+        sure.addWidget(self.again)
+        row.addWidget(self.on)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         column.addWidget(self.before)
-        for line in (sure, row, last):
+        for line in (sure, row):
             column.addLayout(line)
         column.addWidget(self.outcome)
         column.addWidget(self.table)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from labapp.plots import Plot, Series
 
 STEPS = 1000  # of the slider: p in tenths of a percent
+HIGH = 7.0  # nats that are shown at least: p down to 0.001
 LEAST = 1e-30  # the smallest p that has a loss here; float32 gives no smaller one
 
 
@@ -120,8 +121,7 @@ class LossCurve(QWidget):
         loss = -math.log(max(self.p, LEAST)) + 0.0  # no −0 at p = 1
         choices = math.exp(loss)
         words = tr(
-            "p = {p}: the loss is −ln p = {loss:.2f} nats, and e^loss = {n}: as if choosing among so "
-            "many equally likely tokens.",
+            "p = {p}: the loss −ln p is {loss:.2f} nats; e^loss = {n}, as if among so many equal tokens",
             p=chance(self.p), loss=loss, n=f"{choices:.3g}" if choices < 100 else f"{choices:,.0f}",
         )  # fmt: skip
         self.says.setText(words)
@@ -129,3 +129,4 @@ class LossCurve(QWidget):
         if self.plot is not None and self._point is not None:
             self.plot.set_data(self._point, [max(self.p, LEAST)], [loss])
             self._handle.setValue(max(self.p, 0.001))
+            self.plot.view.setYRange(0, max(HIGH, loss), padding=0.06)
