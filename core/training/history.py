@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from core.formats.bounded_json import parse_json
 from core.problems import LabError
+from core.stages import Finished
 from core.training.events import Began, Event, Kept, RateChanged, Sampled, Saved, Stepped, Validated
 from core.training.presets import RunPlan, read_plan
 
@@ -148,7 +149,7 @@ def read_history(folder: Path) -> History:
     return history_of(read_events(folder), read_plan(folder))
 
 
-def history_of(events: Iterator[Event] | list[Event], plan: RunPlan | None) -> History:
+def history_of(events: Iterable[Event], plan: RunPlan | None) -> History:
     """Events, sorted by kind."""
     by_kind: dict[type, list[Any]] = {}
     for event in events:
@@ -175,3 +176,25 @@ def smoothed(values: list[float], beta: float = 0.9) -> list[float]:
             weight = beta * weight + (1 - beta)
         made.append(mean / weight if weight else math.nan)
     return made
+
+
+def replay(values: dict[str, Any], folder: Path) -> list[Event]:
+    """The events of a recording: {"plan": …, "events": [as in metrics.jsonl, …]}.
+
+    Raises:
+        LabError: It has no events.
+    """
+    rows = values.get("events")
+    found = (
+        [from_values(row, folder) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    )
+    events = [event for event in found if event is not None]
+    if not events:
+        raise LabError("The recording has no events.", "Make it again.")
+    return events
+
+
+def played(events: Sequence[Event]) -> Iterator[Event | Finished[int]]:
+    """Events that were recorded, one after another, as a stage."""
+    yield from events
+    yield Finished("The recording is over.", len(events))

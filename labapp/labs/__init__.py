@@ -48,6 +48,14 @@ CATALOGUE: tuple[Entry, ...] = (
         frozenset({"text", "artifact_id", "token_ids"}),
     ),
     Entry(
+        "training",
+        "Training",
+        "Pretraining",
+        "chart-line",
+        "labapp.labs.training:TrainingLab",
+        frozenset({"text"}),
+    ),
+    Entry(
         "attention",
         "Attention",
         "Inside the model",

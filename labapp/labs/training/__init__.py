@@ -1,0 +1,114 @@
+"""The Training lab: a model begins with random numbers and learns to write, one step after another.
+
+What to notice: the loss falls in a bend, facts come late and suddenly, and a text that is learned by heart
+helps with no other text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+from PySide6.QtWidgets import QWidget
+
+from labapp.handoff import Handoff
+from labapp.idle import when_idle
+from labapp.lab import LabContext
+from labapp.pages import PagedLab
+from labapp.scenes import read_json
+from labapp.words import tr
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from core.training.events import SeenBatch
+    from labapp.labs.training.loss import LossPage
+    from labapp.labs.training.parrot import ParrotPage
+    from labapp.labs.training.run import RunPage
+    from labapp.labs.training.runs import RunsPage
+
+
+class TrainingLab(PagedLab):
+    """Pages over `core.training`."""
+
+    name = "training"
+    title = "Training"
+    promise = "Watch a model learn: from noise to words, to sentences, to facts."
+    pages = (
+        ("run", "Run", "RunPage"),
+        ("runs", "Runs", "RunsPage"),
+        ("loss", "Loss", "LossPage"),
+        ("parrot", "Copies", "ParrotPage"),
+    )
+
+    def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self.run.seen.connect(self._seen)
+        self.current.shown()
+        when_idle("labapp.plots", self, self.plots_ready)
+
+    def strip_text(self, page: str) -> str:
+        return str(read_json("training", "strip.json")[page])
+
+    @property
+    def run(self) -> RunPage:
+        """The Run page."""
+        return cast("RunPage", self.page("run"))
+
+    @property
+    def runs(self) -> RunsPage:
+        """The Runs page."""
+        return cast("RunsPage", self.page("runs"))
+
+    @property
+    def loss(self) -> LossPage:
+        """The Loss page."""
+        return cast("LossPage", self.page("loss"))
+
+    @property
+    def parrot(self) -> ParrotPage:
+        """The Copies page."""
+        return cast("ParrotPage", self.page("parrot"))
+
+    def show_scene(self) -> None:
+        self.run.show_scene()
+
+    def _seen(self, seen: SeenBatch) -> None:
+        """Pass on what the run showed of its batch."""
+        from core.tokenizer.reading import read_tokenizer
+
+        if self.run.folder is not None:
+            self.loss.take_batch(seen, read_tokenizer(self.run.folder / "tokenizer"))
+
+    def receive(self, handoff: Handoff) -> None:
+        if handoff.text is not None:
+            self.frame.show_page("loss")
+            self.loss.show_text(handoff.text)
+
+    def open_files(self, files: list[Path]) -> None:
+        self.frame.show_page("run")
+        self.run.open_files(files)
+
+    def busy(self) -> Iterator[str]:
+        if self.run.heard is not None:
+            yield tr("A run is going on. It is saved when the window closes, and can go on later.")
+
+    def poses(self) -> list[tuple[str, Callable[[], object], Callable[[], bool]]]:
+        def quiet() -> bool:
+            running = [j for j in self.context.runner.jobs if j.slot.lab == self.name and not j.paused]
+            return not running and self.run.curves is not None
+
+        def played() -> None:
+            self.frame.show_page("run")
+            self.run.prediction.answer(2)
+
+        def page(name: str) -> Any:
+            return lambda: self.frame.show_page(name)
+
+        return [
+            ("question", self.show_scene, quiet),
+            ("recording", played, quiet),
+            ("runs", page("runs"), quiet),
+            ("loss", page("loss"), quiet),
+            ("copies", page("parrot"), quiet),
+        ]

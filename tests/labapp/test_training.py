@@ -1,0 +1,182 @@
+"""The Run and Runs pages as a person uses them: a recording, a run that is small and real, and its copies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from core.training.events import Began, Sampled, SeenBatch, Stepped, Validated
+from core.training.history import History, read_history
+from core.training.presets import PRESETS
+from labapp.labs.training import TrainingLab
+from labapp.window import Window
+from tests.labapp.opened import PATIENCE, opened, wait
+from tests.labapp.training_pages import small_run
+
+BEGAN = Began(0, 4, 1000, 5000, 500, 64, 2048, math.log(2048), 5.3, 0.7, "f32", 1e9)
+STEP = Stepped(1, 7.6, 0.003, 1.5, 64, 0.5, 128.0, 0.25, 1.5)
+
+
+@pytest.fixture
+def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
+    small_run(tmp_path, "taste")
+    with opened(qtbot, tmp_path, lab="training") as window:
+        qtbot.waitUntil(lambda: training(window).run.curves is not None, timeout=PATIENCE)
+        yield window
+
+
+def training(window: Window) -> TrainingLab:
+    assert isinstance(window.lab, TrainingLab)
+    return window.lab
+
+
+def small_plan(lab: TrainingLab, steps: int) -> None:
+    """A plan that takes a second."""
+    lab.run.form.set_values({"steps": steps, "batch": 2})
+    lab.run.more.set_values({"evaluate_every": 4, "save_every": 4, "warmup": 1, "precision": "f32"})
+    lab.run.shape.set_values({"layers": 1, "width": 32, "heads": 2, "context": 64})
+    lab.run.world.set_values({"words": 1500})
+
+
+def test_the_lab_asks_about_a_recording_and_plays_it_to_its_end(qtbot: QtBot, window: Window) -> None:
+    run = training(window).run
+    assert run.prediction.asking
+    assert "recording" in run.heading.text()
+    asked_at = run.history.steps[-1].step
+    run.prediction.answer(2)
+    wait(qtbot, window, lambda: run.history.steps[-1].step > asked_at)
+    assert run.history.steps[0].loss == pytest.approx(math.log(2048), abs=0.2)
+    assert run.history.validated[-1].loss < 1.5
+    assert f"{run.history.validated[-1].loss:.2f} nats" in run.prediction.text
+    steps = [one.step for one in run.history.steps]
+    assert steps == sorted(set(steps)), "nothing is played twice"
+
+
+def test_a_run_from_the_window_is_shown_kept_and_listed(qtbot: QtBot, window: Window) -> None:
+    lab = training(window)
+    small_plan(lab, 4)
+    lab.run.start()
+    assert not list(lab.frame.messages.text)
+    assert list(lab.busy())
+    wait(qtbot, window, lambda: lab.run.heard is None)
+    assert [one.step for one in lab.run.history.steps] == [1, 2, 3, 4]
+    assert lab.run.folder is not None
+    assert read_history(lab.run.folder).finished
+    assert not list(lab.busy())
+    assert lab.run.numbers.rows.row(0)[1] == "4 / 4"
+    lab.frame.show_page("runs")
+    assert [told.finished for _, told in lab.runs.runs] == [True, True]
+
+
+def test_a_run_is_paused_taken_one_step_and_stopped_and_goes_on(qtbot: QtBot, window: Window) -> None:
+    lab, run = training(window), training(window).run
+    small_plan(lab, 40)
+    run.start()
+    qtbot.waitUntil(lambda: bool(run.history.steps), timeout=PATIENCE)
+    run.pause()
+    assert run.step_button.isEnabled()
+    run.change_rate(0.5)
+    assert "0.5" in run.rate_says.text()
+    seen = len(run.history.steps)
+    run.one_step()
+    run.one_step()
+    run.one_step()
+    qtbot.waitUntil(lambda: len(run.history.steps) > seen, timeout=PATIENCE)
+    run.stop()
+    wait(qtbot, window, lambda: run.heard is None)
+    stopped_at = read_history(run.folder).steps[-1].step  # type: ignore[arg-type]
+    assert stopped_at < 40
+    assert [one.factor for one in read_history(run.folder).changes] == [0.5]  # type: ignore[arg-type]
+    run.resume(run.folder.name)  # type: ignore[union-attr]
+    wait(qtbot, window, lambda: run.heard is None)
+    steps = [one.step for one in run.history.steps]
+    assert steps == list(range(1, 41)), "every step once, in order"
+
+
+def test_a_second_run_is_refused_while_one_goes_on(qtbot: QtBot, window: Window) -> None:
+    lab = training(window)
+    small_plan(lab, 40)
+    lab.run.start()
+    lab.run.start()
+    assert "A run is going on" in lab.frame.messages.text
+    lab.run.stop()
+    wait(qtbot, window, lambda: lab.run.heard is None)
+
+
+def test_every_plan_fills_the_form_and_gives_itself_back(window: Window) -> None:
+    run = training(window).run
+    for one in PRESETS:
+        run.choose_preset(one.name)
+        assert run.plan() == one.plan
+        assert run.look_for.text() == one.look_for
+        assert run.why.text() == one.why
+
+
+def test_a_dropped_text_is_what_will_be_learned(window: Window, tmp_path: Path) -> None:
+    text = tmp_path / "story.txt"
+    text.write_text("Once upon a time.")
+    lab = training(window)
+    lab.run.start_button.setFocus()
+    lab.open_files([text])
+    assert lab.run.plan().corpus.path == str(text)
+    lab.run.path = ""
+    lab.run.start()
+    assert "No text is chosen" in lab.frame.messages.text
+
+
+def test_losses_that_are_no_numbers_leave_gaps_and_break_nothing(window: Window) -> None:
+    run = training(window).run
+    run.history = History()
+    losses = (7.6, math.nan, math.inf, 1e9, 5.0)
+    steps = [replace(STEP, step=n + 1, loss=loss) for n, loss in enumerate(losses)]
+    run._add([BEGAN, *steps, Validated(5, math.nan, math.nan, 64), Sampled(5, "The", " cat")])
+    curves = run.curves
+    assert curves is not None
+    for n, name in enumerate(curves.plots):
+        curves.choose(n)
+        curves.logarithmic.setChecked(n % 2 == 1)
+        assert len(curves.plots[name].series[0].y) == 5
+    assert run.sample.toPlainText() == "The cat"
+
+
+def test_the_flat_lines_are_chance_frequencies_and_the_generator(window: Window) -> None:
+    run = training(window).run
+    run.history = History()
+    run._add([BEGAN, STEP])
+    assert run.curves is not None
+    levels = [float(series.y[0]) for series in run.curves.plots["loss"].series[3:]]
+    assert levels == [math.log(2048), 5.3, 0.7]
+
+
+def test_a_checkpoint_is_kept_once_and_opened_by_the_other_labs(
+    qtbot: QtBot, window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = training(window)
+    lab.frame.show_page("runs")
+    runs = lab.runs
+    runs.choose(0)
+    runs.keep()
+    runs.keep()
+    kept = window.context.workspace.artifacts("model") if hasattr(window, "context") else None
+    kept = kept if kept is not None else lab.context.workspace.artifacts("model")
+    assert [one.role for one in kept] == ["base"]
+    assert runs.opens, "labs that take a model"
+    assert str(lab.run.folder or runs.runs[0][0].folder) in runs.folder_says.text()
+
+
+def test_the_live_batch_reaches_the_loss_page(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = training(window)
+    info = lab.context.workspace.works("training")[0]
+    lab.run.show_run(info.folder, info.name)
+    lab.frame.show_page("loss")
+    taken: list[SeenBatch] = []
+    lab.run.seen.connect(partial(taken.append))
+    seen = SeenBatch(3, (5, 6), (1.0,), (((6, 0.37),),))
+    lab.run._take([seen])
+    assert taken == [seen]
