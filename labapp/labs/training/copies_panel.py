@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LONG = 128  # tokens of a match from which on the color is full
 QUOTED = 160  # characters of a match that are repeated beside
-AROUND = 24  # tokens of the training text before and after a match
+AROUND = 10  # tokens of the training text before and after a match
 
 
 def shade(length: int) -> float:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 LENGTH = 200  # tokens that a model writes at most
 TEMPERATURES = [n / 10 for n in range(16)]
 TEMPERATURE = 0.8  # at first
-PASSAGE = 180  # px of the training text at most
+PASSAGE = 140  # px of the training text at most
 OVERFIT = "overfit"  # name of the preset
 VIEWS = (
     ("What is copied", "A text of the model, colored by what of it stands in the training text"),
