@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,12 +24,32 @@ BEGAN = Began(0, 4, 1000, 5000, 500, 64, 2048, math.log(2048), 5.3, 0.7, "f32", 
 STEP = Stepped(1, 7.6, 0.003, 1.5, 64, 0.5, 128.0, 0.25, 1.5)
 
 
+@dataclass
+class Held:
+    """A window that the test lets go of at its end: pytest keeps what a fixture gave."""
+
+    window: Window
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with a run."""
+    root = tmp_path_factory.mktemp("workspace")
+    small_run(root, "taste")
+    return root
+
+
 @pytest.fixture
-def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
-    small_run(tmp_path, "taste")
+def held(qtbot: QtBot, root: Path, tmp_path: Path) -> Iterator[Held]:
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
     with opened(qtbot, tmp_path, lab="training") as window:
         qtbot.waitUntil(lambda: training(window).run.curves is not None, timeout=PATIENCE)
-        yield window
+        held = Held(window)
+        try:
+            yield held
+        finally:
+            held.__dict__.clear()
+            del window
 
 
 def training(window: Window) -> TrainingLab:
@@ -44,7 +65,8 @@ def small_plan(lab: TrainingLab, steps: int) -> None:
     lab.run.world.set_values({"words": 1500})
 
 
-def test_the_lab_asks_about_a_recording_and_plays_it_to_its_end(qtbot: QtBot, window: Window) -> None:
+def test_the_lab_asks_about_a_recording_and_plays_it_to_its_end(qtbot: QtBot, held: Held) -> None:
+    window = held.window
     run = training(window).run
     assert run.prediction.asking
     assert "recording" in run.heading.text()
@@ -58,7 +80,8 @@ def test_the_lab_asks_about_a_recording_and_plays_it_to_its_end(qtbot: QtBot, wi
     assert steps == sorted(set(steps)), "nothing is played twice"
 
 
-def test_a_run_from_the_window_is_shown_kept_and_listed(qtbot: QtBot, window: Window) -> None:
+def test_a_run_from_the_window_is_shown_kept_and_listed(qtbot: QtBot, held: Held) -> None:
+    window = held.window
     lab = training(window)
     small_plan(lab, 4)
     lab.run.start()
@@ -74,7 +97,8 @@ def test_a_run_from_the_window_is_shown_kept_and_listed(qtbot: QtBot, window: Wi
     assert [told.finished for _, told in lab.runs.runs] == [True, True]
 
 
-def test_a_run_is_paused_taken_one_step_and_stopped_and_goes_on(qtbot: QtBot, window: Window) -> None:
+def test_a_run_is_paused_taken_one_step_and_stopped_and_goes_on(qtbot: QtBot, held: Held) -> None:
+    window = held.window
     lab, run = training(window), training(window).run
     small_plan(lab, 40)
     run.start()
@@ -99,7 +123,8 @@ def test_a_run_is_paused_taken_one_step_and_stopped_and_goes_on(qtbot: QtBot, wi
     assert steps == list(range(1, 41)), "every step once, in order"
 
 
-def test_a_second_run_is_refused_while_one_goes_on(qtbot: QtBot, window: Window) -> None:
+def test_a_second_run_is_refused_while_one_goes_on(qtbot: QtBot, held: Held) -> None:
+    window = held.window
     lab = training(window)
     small_plan(lab, 40)
     lab.run.start()
@@ -109,7 +134,8 @@ def test_a_second_run_is_refused_while_one_goes_on(qtbot: QtBot, window: Window)
     wait(qtbot, window, lambda: lab.run.heard is None)
 
 
-def test_every_plan_fills_the_form_and_gives_itself_back(window: Window) -> None:
+def test_every_plan_fills_the_form_and_gives_itself_back(held: Held) -> None:
+    window = held.window
     run = training(window).run
     for one in PRESETS:
         run.choose_preset(one.name)
@@ -118,7 +144,8 @@ def test_every_plan_fills_the_form_and_gives_itself_back(window: Window) -> None
         assert run.why.text() == one.why
 
 
-def test_a_dropped_text_is_what_will_be_learned(window: Window, tmp_path: Path) -> None:
+def test_a_dropped_text_is_what_will_be_learned(held: Held, tmp_path: Path) -> None:
+    window = held.window
     text = tmp_path / "story.txt"
     text.write_text("Once upon a time.")
     lab = training(window)
@@ -130,7 +157,8 @@ def test_a_dropped_text_is_what_will_be_learned(window: Window, tmp_path: Path) 
     assert "No text is chosen" in lab.frame.messages.text
 
 
-def test_losses_that_are_no_numbers_leave_gaps_and_break_nothing(window: Window) -> None:
+def test_losses_that_are_no_numbers_leave_gaps_and_break_nothing(held: Held) -> None:
+    window = held.window
     run = training(window).run
     run.history = History()
     losses = (7.6, math.nan, math.inf, 1e9, 5.0)
@@ -145,7 +173,8 @@ def test_losses_that_are_no_numbers_leave_gaps_and_break_nothing(window: Window)
     assert run.sample.toPlainText() == "The cat"
 
 
-def test_the_flat_lines_are_chance_frequencies_and_the_generator(window: Window) -> None:
+def test_the_flat_lines_are_chance_frequencies_and_the_generator(held: Held) -> None:
+    window = held.window
     run = training(window).run
     run.history = History()
     run._add([BEGAN, STEP])
@@ -155,22 +184,23 @@ def test_the_flat_lines_are_chance_frequencies_and_the_generator(window: Window)
 
 
 def test_a_checkpoint_is_kept_once_and_opened_by_the_other_labs(
-    qtbot: QtBot, window: Window, monkeypatch: pytest.MonkeyPatch
+    held: Held,
 ) -> None:
+    window = held.window
     lab = training(window)
     lab.frame.show_page("runs")
     runs = lab.runs
     runs.choose(0)
     runs.keep()
     runs.keep()
-    kept = window.context.workspace.artifacts("model") if hasattr(window, "context") else None
-    kept = kept if kept is not None else lab.context.workspace.artifacts("model")
+    kept = lab.context.workspace.artifacts("model")
     assert [one.role for one in kept] == ["base"]
     assert runs.opens, "labs that take a model"
     assert str(lab.run.folder or runs.runs[0][0].folder) in runs.folder_says.text()
 
 
-def test_the_live_batch_reaches_the_loss_page(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_live_batch_reaches_the_loss_page(held: Held) -> None:
+    window = held.window
     lab = training(window)
     info = lab.context.workspace.works("training")[0]
     lab.run.show_run(info.folder, info.name)
