@@ -134,8 +134,11 @@ class RunPage(LabPage):
         plan = QWidget()
         column = QVBoxLayout(plan)
         column.setContentsMargins(0, 0, 8, 0)
-        for part in (self.promise, self.open_button, self.form, self.more_button, self.more_box):
-            column.addWidget(part)
+        shown: tuple[QWidget, ...] = (
+            self.promise, self.open_button, self.form, self.more_button, self.more_box,
+        )  # fmt: skip
+        for each in shown:
+            column.addWidget(each)
         column.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
