@@ -6,7 +6,8 @@
 
 `base` trains for as long as the figures in its plan say, in `--build`, and goes on from its last save when it
 is called again. Each step writes its settings and metrics beside its files (artifact.json). What it makes is
-the same text and the same plan everywhere; the weights differ in their last digits from processor to processor.
+the same text and the same plan everywhere; the weights differ in their last digits from one processor to
+another.
 """
 
 from __future__ import annotations
