@@ -43,8 +43,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def held(qtbot: QtBot, root: Path, tmp_path: Path) -> Iterator[Held]:
     shutil.copytree(root, tmp_path, dirs_exist_ok=True)
     with opened(qtbot, tmp_path, lab="training") as window:
-        qtbot.waitUntil(lambda: training(window).run.curves is not None, timeout=PATIENCE)
         held = Held(window)
+        qtbot.waitUntil(lambda: training(held.window).run.curves is not None, timeout=PATIENCE)
         try:
             yield held
         finally:
