@@ -98,7 +98,7 @@ def read_save(folder: Path) -> Save | None:
     for step, path in reversed(step_folders(folder)):
         try:
             return _read(path, step)
-        except (LabError, OSError, KeyError, TypeError) as error:
+        except (LabError, OSError, KeyError, TypeError, ValueError) as error:
             faults.append(str(error))
     if faults:
         raise LabError(

@@ -39,7 +39,7 @@ from core.training.events import (
     Trained,
     Validated,
 )
-from core.training.history import Journal
+from core.training.history import FILE, Journal, read_events
 from core.training.machine import check_device, choose_precision, step_flops
 from core.training.schedule import rate_share
 from core.training.settings import TrainingSettings
@@ -106,6 +106,7 @@ class _Loop:
         self.seconds = 0.0
         self.validation_loss = math.nan
         self.saved_step = -1
+        self.looked = -1  # the step after which all that comes between two steps is told
         self.factor = 1.0
 
     def run(self) -> Told:
@@ -137,8 +138,8 @@ class _Loop:
         return choose_precision(wanted, self.settings.device)
 
     def _go(self) -> Told:
-        if self.trainer.step == 0:
-            yield from self._look()
+        if self.looked != self.trainer.step:
+            yield from self._look_around()
         times: deque[float] = deque(maxlen=_WINDOW)
         while self.trainer.step < self.settings.steps:
             yield from self._heed()
@@ -166,13 +167,18 @@ class _Loop:
     def _around(self) -> Told:
         """What comes between two steps."""
         step = self.trainer.step
-        last = step == self.settings.steps
-        if step % self.settings.evaluate_every == 0 or last:
+        yield from self._look_around()
+        if step % self.settings.save_every == 0 or step == self.settings.steps:
+            yield from self._told(self._saved())
+
+    def _look_around(self) -> Told:
+        """What is due after a step, but the save; done again where a stop came in its midst."""
+        step = self.trainer.step
+        if step % self.settings.evaluate_every == 0 or step == self.settings.steps:
             yield from self._look()
         elif step in self.kept:
             yield from self._told(self._keep())
-        if step % self.settings.save_every == 0 or last:
-            yield from self._told(self._saved())
+        self.looked = step
 
     def _heed(self) -> Told:
         """Do what a person asked for."""
@@ -252,6 +258,8 @@ class _Loop:
 
     def _restore(self) -> tuple[str, ...]:
         if self.saved is None:
+            if (self.work.folder / FILE).is_file():
+                self.journal.cut_after(-1)  # it was gone before its first save
             return ()
         state, trainer = self.saved.state, self.trainer
         trainer.model.load_state_dict(self.saved.weights)
@@ -261,7 +269,7 @@ class _Loop:
         self.factor = self.controls.rate_factor = float(state.get("factor", 1.0))
         loss = state.get("validation_loss")
         self.validation_loss = float(loss) if isinstance(loss, float) else math.nan
-        self.journal.cut_after(trainer.step)
+        self._rewind(bool(state.get("looked", True)))
         threads = torch.get_num_threads()
         if state.get("threads") != threads:
             return (
@@ -269,6 +277,23 @@ class _Loop:
                 "to the same last digits.",
             )
         return ()
+
+    def _rewind(self, looked: bool) -> None:
+        """Drop from the history what will be told again; a rate that was changed for the next step stays."""
+        step = self.trainer.step
+        events = list(read_events(self.work.folder))
+        changes = [event for event in events if isinstance(event, RateChanged) and event.step <= step + 1]
+        if looked:
+            self.looked = step
+        self.journal.cut_after(step if looked else step - 1)
+        if not looked:
+            for event in events:
+                if isinstance(event, Began | Stepped | RateChanged) and event.step == step:
+                    self.journal.keep(event)
+        if changes:
+            self.factor = self.controls.rate_factor = changes[-1].factor
+        if changes and changes[-1].step == step + 1:
+            self.journal.keep(changes[-1])
 
     def _saved(self) -> Saved:
         return Saved(self.trainer.step, self._save())
@@ -281,7 +306,7 @@ class _Loop:
         state = {
             "tokens": self.work.tokens.facts.sha256, "threads": torch.get_num_threads(),
             "seconds": self.seconds,
-            "factor": self.factor, "precision": self.precision,
+            "factor": self.factor, "precision": self.precision, "looked": self.looked == trainer.step,
             "validation_loss": self.validation_loss if math.isfinite(self.validation_loss) else None,
         }  # fmt: skip
         weights = dict(trainer.model.named_parameters())
