@@ -50,7 +50,7 @@ PLAN = RunPlan(
     "base",
     CorpusChoice(words=5_200_000, seed=1),
     ShapeSettings(layers=4, width=256, heads=8, context=256),
-    TrainingSettings(steps=3_400, batch=8, warmup=60, decay=0.35, evaluate_every=100, save_every=200, seed=1),
+    TrainingSettings(steps=4_000, batch=8, warmup=60, decay=0.35, evaluate_every=100, save_every=200, seed=1),
     WORLD_PROMPTS,
 )
 
@@ -88,7 +88,11 @@ def make_tokenizer(build: Path) -> None:
 def train_base(build: Path) -> None:
     """Train the base model, or go on with it."""
     build.mkdir(parents=True, exist_ok=True)
-    run = resume_run(build) if step_folders(build / SAVES) else start_run(build, PLAN)
+    run = (
+        resume_run(build, steps=PLAN.settings.steps)
+        if step_folders(build / SAVES)
+        else start_run(build, PLAN)
+    )
     for event in run:
         if isinstance(event, Began | Validated | Sampled) or (
             isinstance(event, Stepped) and event.step % 50 == 0

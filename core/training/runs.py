@@ -5,6 +5,7 @@ plan.json  tokens/  tokenizer/  metrics.jsonl  resume/step-N/  checkpoints/step-
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.resources
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -80,7 +81,12 @@ def resume_run(folder: Path, controls: Controls | None = None, steps: int | None
     if plan is not None and not (folder / "tokens" / "tokens.json").is_file():
         return start_run(folder, plan, controls)  # it was stopped before its text was prepared
     work = open_run(folder)
-    return train(with_steps(work, steps) if steps else work, controls)
+    if steps and plan is not None and steps != plan.settings.steps:
+        work = with_steps(work, steps)
+        check(work.settings)
+        longer = dataclasses.replace(plan, settings=work.settings)
+        plain_json.write_json(folder / PLAN, longer.to_json())
+    return train(work, controls)
 
 
 def open_run(folder: Path) -> Work:

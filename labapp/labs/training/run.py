@@ -6,6 +6,7 @@ What to notice: the loss begins at ln(vocabulary), and the samples say what each
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from PySide6.QtWidgets import (
 from core.artifacts import Work
 from core.problems import LabError
 from core.stages import Progress
-from core.training.events import Controls, Sampled, SeenBatch, Trained
+from core.training.events import Began, Controls, Sampled, SeenBatch, Trained
 from core.training.history import History, history_of, played, read_history, replay
 from core.training.presets import PRESETS, CorpusChoice, Preset, RunPlan, preset, with_settings
 from core.training.settings import ShapeSettings, TrainingSettings
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from labapp.labs.training import TrainingLab
     from labapp.labs.training.curves import Curves
 
-PLAYED = 200.0  # events of a recording a second
+PLAYED = 400.0  # events of a recording a second
 BATCH = 250  # ms between two looks at a run
 FIRST = 100  # steps of the recording that are shown before the question is answered
 GROUPS = {"presets": "Plans", "failures": "Failures, on purpose"}
@@ -168,6 +169,9 @@ class RunPage(LabPage):
         self.sample = QPlainTextEdit()
         self.sample.setReadOnly(True)
         self.sample.setAccessibleName(tr("What the model writes"))
+        self.sample.setToolTip(
+            tr("The prompt and how the model went on, always with the most probable token")
+        )
         self.sample.setTabChangesFocus(True)
         self.sample.setMaximumHeight(96)
         row = QHBoxLayout()
@@ -343,7 +347,7 @@ class RunPage(LabPage):
 
     def _add(self, events: list[Any]) -> None:
         new = history_of(iter(events), None)
-        old = self.history
+        old = _until(self.history, new.began)
         self.history = History(
             old.plan or new.plan, new.began or old.began, old.steps + new.steps,
             old.validated + new.validated,
@@ -555,6 +559,20 @@ class RunPage(LabPage):
                 self.show_run(info.folder, info.name)
                 return
         self.show_scene()
+
+
+def _until(told: History, began: Began | None) -> History:
+    """What was told up to the step at which a run goes on: what came later is told again."""
+    if began is None:
+        return told
+    return dataclasses.replace(
+        told,
+        steps=tuple(one for one in told.steps if one.step <= began.step),
+        validated=tuple(one for one in told.validated if one.step <= began.step),
+        sampled=tuple(one for one in told.sampled if one.step <= began.step),
+        kept=tuple(one for one in told.kept if one.step <= began.step),
+        changes=tuple(one for one in told.changes if one.step <= began.step),
+    )
 
 
 def _check_writable(work: Work) -> None:
