@@ -21,7 +21,6 @@ from labapp.words import tr
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from core.training.events import SeenBatch
     from labapp.labs.training.loss import LossPage
     from labapp.labs.training.parrot import ParrotPage
     from labapp.labs.training.run import RunPage
@@ -43,7 +42,6 @@ class TrainingLab(PagedLab):
 
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self.run.seen.connect(self._seen)
         self.current.shown()
         when_idle("labapp.plots", self, self.plots_ready)
 
@@ -72,13 +70,6 @@ class TrainingLab(PagedLab):
 
     def show_scene(self) -> None:
         self.run.show_scene()
-
-    def _seen(self, seen: SeenBatch) -> None:
-        """Pass on what the run showed of its batch."""
-        from core.tokenizer.reading import read_tokenizer
-
-        if self.run.folder is not None:
-            self.loss.take_batch(seen, read_tokenizer(self.run.folder / "tokenizer"))
 
     def receive(self, handoff: Handoff) -> None:
         if handoff.text is not None:
