@@ -101,20 +101,11 @@ def train_base(build: Path) -> None:
 
 
 def publish_base(build: Path) -> None:
-    """Put the trained model and its early checkpoints into resources/lineage."""
+    """Put the early checkpoints into resources/lineage, then the trained model: the newest is taken first."""
     history, folders = read_history(build), step_folders(build / "checkpoints")
     plan = history.plan or PLAN
     last_step, last = folders[-1]
     tokenizer = json.loads((LINEAGE / "tokenizer" / "artifact.json").read_text("utf-8"))["id"]
-    base = LINEAGE / "base"
-    shutil.rmtree(base, ignore_errors=True)
-    title = "Small world, base"
-    with publish_folder(
-        base, "model", title, "training.train", plan.to_json(), plan.settings.seed, [tokenizer], role="base"
-    ) as draft:
-        for file in last.iterdir():
-            shutil.copyfile(file, draft.folder / file.name)
-        draft.metrics |= {"step": last_step, "validation_loss": history.validated[-1].loss}
     shutil.rmtree(LINEAGE / "early", ignore_errors=True)
     work = open_run(build)
     for step, folder in _spread(folders[:-1], EARLY):
@@ -126,6 +117,15 @@ def publish_base(build: Path) -> None:
             write_model(work.config, dict(model.named_parameters()), draft.folder, half=True, end=0)
             write_tokenizer(work.tokenizer, draft.folder)
             draft.metrics |= {"step": step}
+    base = LINEAGE / "base"
+    shutil.rmtree(base, ignore_errors=True)
+    title = "Small world, base"
+    with publish_folder(
+        base, "model", title, "training.train", plan.to_json(), plan.settings.seed, [tokenizer], role="base"
+    ) as draft:
+        for file in last.iterdir():
+            shutil.copyfile(file, draft.folder / file.name)
+        draft.metrics |= {"step": last_step, "validation_loss": history.validated[-1].loss}
 
 
 def make_recording(build: Path) -> None:
