@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from core.artifacts.durable import explain, write_file
 from core.formats.bounded_json import parse_json
 from core.problems import LabError
 from core.stages import Finished
@@ -70,8 +71,6 @@ class Journal:
         Raises:
             LabError: The disk refused.
         """
-        from core.artifacts.durable import explain
-
         path = self.folder / FILE
         try:
             with path.open("a", encoding="utf-8") as file:
@@ -89,8 +88,6 @@ class Journal:
         Raises:
             LabError: The disk refused.
         """
-        from core.artifacts.durable import write_file
-
         kept = [event for event in read_events(self.folder) if getattr(event, "step", 0) <= step]
         lines = [json.dumps(as_values(event, self.folder), ensure_ascii=False) + "\n" for event in kept]
         write_file(self.folder / FILE, "".join(lines).encode())

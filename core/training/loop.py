@@ -10,7 +10,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -309,9 +309,9 @@ class _Loop:
             "factor": self.factor, "precision": self.precision, "looked": self.looked == trainer.step,
             "validation_loss": self.validation_loss if math.isfinite(self.validation_loss) else None,
         }  # fmt: skip
-        weights = dict(trainer.model.named_parameters())
+        weights: dict[str, torch.Tensor] = dict(trainer.model.named_parameters())
         folder = write_save(
-            self.work.folder / SAVES, trainer.step, dict(weights), trainer.optimizer.tensors(), state
+            self.work.folder / SAVES, trainer.step, weights, trainer.optimizer.tensors(), state
         )
         self.saved_step = trainer.step
         return folder
@@ -357,8 +357,3 @@ class _Loop:
         if self.saved_step < 1:
             return "nothing was saved before."
         return f"the save of step {self.saved_step:,} is whole."
-
-
-def with_steps(work: Work, steps: int) -> Work:
-    """The same work with another number of steps in all."""
-    return replace(work, settings=replace(work.settings, steps=steps))

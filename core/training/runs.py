@@ -5,7 +5,6 @@ plan.json  tokens/  tokenizer/  metrics.jsonl  resume/step-N/  checkpoints/step-
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.resources
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -25,8 +24,8 @@ from core.tokenizer.train import TrainSettings, train_tokenizer
 from core.tokenizer.words import Text
 from core.tokenizer.writing import write_tokenizer
 from core.training.events import Controls
-from core.training.loop import Told, Work, train, with_steps
-from core.training.presets import PLAN, CorpusChoice, RunPlan, read_plan
+from core.training.loop import Told, Work, train
+from core.training.presets import PLAN, CorpusChoice, RunPlan, read_plan, with_settings
 from core.training.tokens import SEPARATOR, encode_documents, open_tokens
 
 WORDS_A_DOCUMENT = 35  # of the small world, for the progress
@@ -80,13 +79,9 @@ def resume_run(folder: Path, controls: Controls | None = None, steps: int | None
     plan = read_plan(folder)
     if plan is not None and not (folder / "tokens" / "tokens.json").is_file():
         return start_run(folder, plan, controls)  # it was stopped before its text was prepared
-    work = open_run(folder)
     if steps and plan is not None and steps != plan.settings.steps:
-        work = with_steps(work, steps)
-        check(work.settings)
-        longer = dataclasses.replace(plan, settings=work.settings)
-        plain_json.write_json(folder / PLAN, longer.to_json())
-    return train(work, controls)
+        plain_json.write_json(folder / PLAN, with_settings(plan, {"steps": steps}).to_json())
+    return train(open_run(folder), controls)
 
 
 def open_run(folder: Path) -> Work:
