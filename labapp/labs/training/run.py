@@ -157,6 +157,8 @@ class RunPage(LabPage):
         self.prediction.answered.connect(self._answered)
         self.prediction.closed.connect(self._play_all)
         self.heading = WholeLabel("", "heading")
+        self.head = QHBoxLayout()
+        self.head.addWidget(self.heading, 1)
         self.place = QVBoxLayout()
         self.place.setContentsMargins(0, 0, 0, 0)
         self.prompt = Picker(tr("Prompt"), self._prompts)
@@ -173,7 +175,7 @@ class RunPage(LabPage):
             tr("The prompt and how the model went on, always with the most probable token")
         )
         self.sample.setTabChangesFocus(True)
-        self.sample.setMaximumHeight(96)
+        self.sample.setMaximumHeight(56)
         row = QHBoxLayout()
         row.addWidget(label(tr("Sample"), "heading"))
         row.addWidget(self.prompt, 1)
@@ -184,7 +186,7 @@ class RunPage(LabPage):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
         layout.addWidget(self.prediction)
-        layout.addWidget(self.heading)
+        layout.addLayout(self.head)
         layout.addLayout(self.place, 1)
         layout.addWidget(card(row, self.sample, spacing=4))
 
@@ -210,7 +212,7 @@ class RunPage(LabPage):
 
             self.curves = Curves()
             self.place.addWidget(self.curves, 1)
-            self.place.addWidget(self.curves.logarithmic, 0, Qt.AlignmentFlag.AlignRight)
+            self.head.addWidget(self.curves.logarithmic)
             self._show()
 
     def pictures(self) -> dict[str, QWidget]:
