@@ -26,6 +26,7 @@ from core.tokenizer.tokenizer import Tokenizer
 FIRST_RANKS = 3  # in which the right word of an analogy has to be
 _ANALOGIES_AT_ONCE = 256
 _NEAR = 0.95
+_WORD = re.compile(r"\w+")
 _TABLE = "Word vectors lose their mean over all {n:,} words of one token, and are made equally long."
 
 
@@ -83,8 +84,8 @@ def noun_places(tokenizer: Tokenizer, item: Choice) -> tuple[int, int]:
     spans = list(tokenizer.token_spans(item.prompt))
     ends = []
     for noun in (item.right.strip(), item.wrong[0].strip()):
-        found = re.search(rf"\b{re.escape(noun)}\b", item.prompt)
-        end = found.end() if found else len(item.prompt)
+        words = (word for word in _WORD.finditer(item.prompt) if word.group() == noun)
+        end = next((word.end() for word in words), len(item.prompt))
         ends.append(lead + next(n for n, span in enumerate(spans) if span.end >= end))
     return ends[0], ends[1]
 

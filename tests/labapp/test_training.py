@@ -111,7 +111,7 @@ def test_a_run_is_paused_taken_one_step_and_stopped_and_goes_on(qtbot: QtBot, he
     run.one_step()
     run.one_step()
     run.one_step()
-    qtbot.waitUntil(lambda: len(run.history.steps) > seen, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: bool(run.history.changes) and len(run.history.steps) > seen, timeout=PATIENCE)
     run.stop()
     wait(qtbot, window, lambda: run.heard is None)
     stopped_at = read_history(run.folder).steps[-1].step  # type: ignore[arg-type]

@@ -17,12 +17,18 @@ from tests.labapp.training_pages import Shown, opened_page, small_run
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with two runs."""
     root = tmp_path_factory.mktemp("workspace")
     small_run(root, "taste")
     small_run(root, "overfit")
     return root
+
+
+@pytest.fixture
+def root(tmp_path: Path, trained: Path) -> Path:
+    """That workspace, fresh for every test: a window that closes writes its state there."""
+    return shutil.copytree(trained, tmp_path / "workspace")
 
 
 @pytest.fixture
