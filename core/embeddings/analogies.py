@@ -3,7 +3,8 @@
 Mikolov, Yih and Zweig, Linguistic Regularities in Continuous Space Word Representations, NAACL 2013. The
 usual answer leaves the three input words out, and that matters: a − b + c often lies nearest to a or c
 itself (Linzen, Issues in evaluating semantic spaces using word analogies, RepEval 2016). Both ranks are
-given, and a suite is scored both ways.
+given, and a suite is scored both ways. As there, each word's vector has length 1 before it is added, which
+can be left off: long vectors then weigh more.
 
 N vectors, W width.
 """
@@ -34,7 +35,8 @@ class Solved:
         a: Row of the first word; b and c alike.
         b: What is taken away.
         c: What is added.
-        point: a − b + c in the space, from its origin; shape (W,).
+        point: a − b + c, from the origin of the space; shape (W,).
+        unit: Whether each word's vector was given length 1 before.
         ranked: The nearest words but a, b and c, by cosine.
         rows: All candidates, a, b and c among them, the nearest first.
         values: Cosine of each of `rows`.
@@ -45,6 +47,7 @@ class Solved:
     b: int
     c: int
     point: Numbers
+    unit: bool
     ranked: tuple[Neighbor, ...]
     rows: Rows
     values: Numbers
@@ -75,18 +78,16 @@ class Miss:
     Attributes:
         cosine: Between the point and the word.
         distance: Between the point and the word.
-        usual: Distance of the word to its own nearest neighbor, for comparison.
-        nearest: That neighbor.
-        needed: c − d less b − a … the cosine between the arrow b → a and the arrow c → word.
-        lengths: Of these two arrows.
+        near: The word's own nearest neighbor, by cosine: what the distance compares with.
+        usual: Distance of the word to that neighbor.
+        arrows: The arrow that was needed (from c to the word) beside the one that was taken (from b to a).
     """
 
     cosine: float
     distance: float
+    near: Neighbor
     usual: float
-    nearest: Neighbor
-    needed: float
-    lengths: tuple[float, float]
+    arrows: Arrows
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,13 @@ class Arrows:
 
 
 def analogy(
-    space: Space, a: int | str, b: int | str, c: int | str, k: int = 20, among: Rows | None = None
+    space: Space,
+    a: int | str,
+    b: int | str,
+    c: int | str,
+    k: int = 20,
+    among: Rows | None = None,
+    unit: bool = True,
 ) -> Solved:
     """a − b + c: king − man + woman.
 
@@ -120,6 +127,7 @@ def analogy(
         c: What is added.
         k: How many answers are ranked; the full list is in `rows` and `values`.
         among: Rows that may be an answer; None: the words of the vectors.
+        unit: Give each word's vector length 1 before adding.
 
     Raises:
         LabError: A word is not there.
@@ -129,43 +137,54 @@ def analogy(
     if among is not None:
         candidates, said = among, f"{len(among):,} chosen vectors"
     candidates = np.union1d(candidates, [row_a, row_b, row_c])
-    point = space.vector(row_a) - space.vector(row_b) + space.vector(row_c)
+    point = arrow(space, row_a, row_b, unit) + corner(space, row_c, unit)
     values = space.measure(point)[candidates]
     order = np.lexsort((candidates, -values))
     ranked = space.neighbors(point, "cosine", k, (row_a, row_b, row_c), candidates)
     return Solved(
-        row_a, row_b, row_c, point, tuple(ranked), candidates[order], values[order], said
+        row_a, row_b, row_c, point, unit, tuple(ranked), candidates[order], values[order], said
     )
+
+
+def corner(space: Space, row: int, unit: bool = True) -> Numbers:
+    """Where a word lies in the sum of an analogy, shape (W,)."""
+    return space.unit(row) if unit else space.vector(row)
+
+
+def arrow(space: Space, to: int, start: int, unit: bool = True) -> Numbers:
+    """The arrow from one word to another, shape (W,): `to` less `start`."""
+    made: Numbers = corner(space, to, unit) - corner(space, start, unit)
+    return made
 
 
 def miss(space: Space, solved: Solved, target: int) -> Miss:
     """How far an analogy's point is from a word, and what that compares with."""
-    wanted = space.vector(target)
-    gap = explain_cosine(solved.point, wanted)
-    nearest = space.neighbors(target, "distance", 1, among=space.vectors.words)[0]
-    arrows = compare_arrows(space, solved.a, solved.b, target, solved.c)
+    wanted = corner(space, target, solved.unit)
+    near = space.neighbors(target, "cosine", 1, among=space.vectors.words)[0]
+    arrows = compare_arrows(space, target, solved.c, solved.a, solved.b, solved.unit)
     return Miss(
-        gap, float(np.linalg.norm(solved.point - wanted)), nearest.value, nearest, arrows.cosine,
-        (arrows.first, arrows.second),
-    )  # fmt: skip
+        cosine(solved.point, wanted),
+        float(np.linalg.norm(solved.point - wanted)),
+        near,
+        float(np.linalg.norm(arrow(space, near.row, target, solved.unit))),
+        arrows,
+    )
 
 
-def compare_arrows(space: Space, a: int, b: int, c: int, d: int) -> Arrows:
-    """The arrow from b to a beside the arrow from d to c: father − mother and man − woman."""
-    values = space.vectors.values
-    first = values[a].astype(np.float64) - values[b]
-    second = values[c].astype(np.float64) - values[d]
-    cosine = explain_cosine(first, second)
+def compare_arrows(space: Space, a: int, b: int, c: int, d: int, unit: bool = True) -> Arrows:
+    """a − b beside c − d: father − mother and man − woman."""
+    first, second = arrow(space, a, b, unit), arrow(space, c, d, unit)
+    alike = cosine(first, second)
     return Arrows(
-        cosine, float(np.degrees(np.arccos(cosine))), float(np.linalg.norm(first)),
+        alike, float(np.degrees(np.arccos(alike))), float(np.linalg.norm(first)),
         float(np.linalg.norm(second)), float(np.linalg.norm(first - second)),
     )  # fmt: skip
 
 
-def explain_cosine(a: Numbers, b: Numbers) -> float:
+def cosine(a: Numbers, b: Numbers) -> float:
     """The cosine of two vectors in float64; 0 where one has no length.
 
-    >>> explain_cosine(np.array([1.0, 0.0]), np.array([1.0, 1.0])).__round__(4)
+    >>> round(cosine(np.array([1.0, 0.0]), np.array([1.0, 1.0])), 4)
     0.7071
     """
     wide_a, wide_b = np.asarray(a, np.float64), np.asarray(b, np.float64)
@@ -327,10 +346,14 @@ def _known_pairs(
 def _ask(
     space: Space, unit: Numbers, words: Rows, place: Mapping[int, int], questions: list[tuple[Pair, Pair]]
 ) -> list[Asked]:
-    values, names = space.vectors.values, space.vectors.names
+    names = space.vectors.names
+
+    def at_of(rows: Rows) -> Rows:
+        return np.array([place[int(row)] for row in rows], np.intp)
+
     a, b = (np.array([p[end] for p, _ in questions]) for end in (0, 1))
     c, d = (np.array([q[end] for _, q in questions]) for end in (0, 1))
-    points = values[b] - values[a] + values[c] - space.center  # (Q, W)
+    points = unit[at_of(b)] - unit[at_of(a)] + unit[at_of(c)]  # (Q, W)
     cosines = points @ unit.T  # (Q, words), but for the length of the point, which changes no order
     asked = []
     for at, row in enumerate(cosines):

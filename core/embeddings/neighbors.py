@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from core.embeddings.vectors import Numbers, Rows, Vectors
 from core.problems import LabError
@@ -72,6 +71,12 @@ class Space:
     def vector(self, row: int) -> Numbers:
         """One vector, from this space's origin; shape (W,)."""
         made: Numbers = self.vectors.values[row] - self.center
+        return made
+
+    def unit(self, row: int) -> Numbers:
+        """One vector, from this space's origin, with length 1; one without length stays as it is."""
+        length = self.norms[row]
+        made: Numbers = self.vector(row) / (length if length > 0 else np.float32(1))
         return made
 
     def measure(self, vector: Numbers, by: By = "cosine") -> Numbers:
@@ -208,6 +213,3 @@ def _norms(values: Numbers, center: Numbers) -> Numbers:
 def _check_measure(by: str) -> None:
     if by not in MEASURES:
         raise LabError(f"There is no measure {by!r}.", f"The measures are {', '.join(MEASURES)}.")
-
-
-Wide = npt.NDArray[np.float64]
