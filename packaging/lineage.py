@@ -34,10 +34,9 @@ from core.tokenizer.tokenizer import Tokenizer  # noqa: E402
 from core.tokenizer.train import TrainSettings, train_tokenizer  # noqa: E402
 from core.tokenizer.words import Text  # noqa: E402
 from core.tokenizer.writing import write_tokenizer  # noqa: E402
-from core.training.checkpoints import step_folders  # noqa: E402
 from core.training.events import Began, Sampled, Stepped, Validated  # noqa: E402
+from core.training.folders import SAVES, step_folders  # noqa: E402
 from core.training.history import as_values, read_events, read_history  # noqa: E402
-from core.training.loop import SAVES  # noqa: E402
 from core.training.presets import WORLD_PROMPTS, CorpusChoice, RunPlan  # noqa: E402
 from core.training.runs import SPECIAL, open_run, resume_run, start_run  # noqa: E402
 from core.training.settings import ShapeSettings, TrainingSettings  # noqa: E402

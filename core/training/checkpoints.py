@@ -7,7 +7,6 @@ removed only afterwards. A kill at any moment leaves the last one.
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ from torch import Tensor
 
 from core.artifacts import durable, plain_json
 from core.problems import LabError
+from core.training.folders import step_folders, step_name
 
-_NAME = re.compile(r"step-(\d{6,})")
 FORMAT = 1
 
 
@@ -37,23 +36,6 @@ class Save:
     weights: dict[str, Tensor]
     optimizer: dict[str, Tensor]
     state: dict[str, Any]
-
-
-def step_name(step: int) -> str:
-    """The name of a save's or checkpoint's folder; names sort like steps.
-
-    >>> step_name(120)
-    'step-000120'
-    """
-    return f"step-{step:06}"
-
-
-def step_folders(folder: Path) -> list[tuple[int, Path]]:
-    """The saves or checkpoints in a folder, oldest first."""
-    if not folder.is_dir():
-        return []
-    found = [(int(m[1]), path) for path in folder.iterdir() if (m := _NAME.fullmatch(path.name))]
-    return sorted(found)
 
 
 def write_save(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
+    QButtonGroup,
     QFrame,
+    QHBoxLayout,
     QLabel,
     QLayout,
     QPushButton,
@@ -20,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from labapp.icons import icon
 from labapp.theme import CONTROLS_WIDTH
+from labapp.words import tr
 
 
 def label(text: str = "", role: str = "", wrap: bool = False) -> QLabel:
@@ -142,3 +146,30 @@ def field(title: str, widget: QWidget, tip: str = "") -> QWidget:
     if tip:
         widget.setToolTip(tip)
     return made
+
+
+class ViewButtons(QWidget):
+    """A row of buttons of which one is down: what is shown below; there is room for more at its end.
+
+    Args:
+        views: Title and tooltip of each, untranslated.
+        show: Told which was clicked.
+    """
+
+    def __init__(self, views: Sequence[tuple[str, str]], show: Callable[[int], object]) -> None:
+        super().__init__()
+        self._group = QButtonGroup(self)
+        self.row = QHBoxLayout(self)
+        self.row.setContentsMargins(0, 0, 0, 0)
+        self.row.setSpacing(6)
+        for n, (title, tip) in enumerate(views):
+            made = button(tr(title), partial(show, n), tip=tr(tip), role="sample")
+            made.setCheckable(True)
+            made.setChecked(n == 0)
+            self._group.addButton(made, n)
+            self.row.addWidget(made)
+        self.row.addStretch(1)
+
+    def mark(self, n: int) -> None:
+        """Put one down, and the others up."""
+        self._group.button(n).setChecked(True)

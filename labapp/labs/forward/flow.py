@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import (
-    QButtonGroup,
     QComboBox,
     QHBoxLayout,
     QSpinBox,
@@ -25,7 +24,7 @@ from labapp.labs.forward.flow_picture import FlowPicture, shape_of
 from labapp.labs.forward.subject import SubjectPage
 from labapp.labs.forward.values_view import Dials, ValuesView
 from labapp.widgets.formula import Formula, Term
-from labapp.widgets.parts import button, card, controls, field, inset, label
+from labapp.widgets.parts import ViewButtons, button, card, controls, field, inset, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
 from labapp.widgets.token_text import visible
@@ -119,16 +118,7 @@ class FlowPage(SubjectPage):
         self.views = QStackedWidget()
         for widget in (self.picture_view, self.ladder, sums):
             self.views.addWidget(widget)
-        self._buttons = QButtonGroup(self)
-        head = QHBoxLayout()
-        head.setSpacing(6)
-        for n, (title, tip) in enumerate(VIEWS):
-            made = button(tr(title), partial(self.show_view, n), tip=tr(tip), role="sample")
-            made.setCheckable(True)
-            made.setChecked(n == 0)
-            self._buttons.addButton(made, n)
-            head.addWidget(made)
-        head.addStretch(1)
+        self.head = ViewButtons(VIEWS, self.show_view)
         self.prediction = Prediction()
         self.prediction.answered.connect(self._answered)
         self.prediction.closed.connect(self._show_costs)
@@ -137,7 +127,7 @@ class FlowPage(SubjectPage):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
         layout.addWidget(self.prediction)
-        layout.addWidget(card(head, self.views, margin=10, spacing=6, grows=self.views), 1)
+        layout.addWidget(card(self.head, self.views, margin=10, spacing=6, grows=self.views), 1)
 
     def _build_details(self) -> None:
         self.title = label("", "heading", wrap=True)
@@ -252,8 +242,7 @@ class FlowPage(SubjectPage):
 
     def show_view(self, n: int) -> None:
         """Show the picture, the ladder or the sum."""
-        for i, made in enumerate(self._buttons.buttons()):
-            made.setChecked(i == n)
+        self.head.mark(n)
         self.views.setCurrentIndex(n)
 
     def _row_chosen(self, row: int) -> None:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPlainTextEdit, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QStackedWidget, QVBoxLayout, QWidget
 
 from core.stages import Finished, pass_on
 from core.training.events import SeenBatch
@@ -25,7 +24,7 @@ from labapp.labs.training.model_choice import CheckpointPicker
 from labapp.pages import LabPage
 from labapp.runner import Done, Outcome, Slot
 from labapp.widgets.bars import Bar, Bars
-from labapp.widgets.parts import WholeLabel, button, card, controls, label
+from labapp.widgets.parts import ViewButtons, WholeLabel, button, card, controls, label
 from labapp.widgets.parts import field as labeled
 from labapp.widgets.token_text import visible
 from labapp.widgets.value_chips import ValueChips
@@ -150,21 +149,12 @@ class LossPage(LabPage):
         self.views = QStackedWidget()
         self.views.addWidget(tokens)
         self.views.addWidget(card(self.game, grows=self.game))
-        self._buttons = QButtonGroup(self)
-        head = QHBoxLayout()
-        head.setSpacing(6)
-        for n, (title, tip) in enumerate(VIEWS):
-            made = button(tr(title), partial(self.show_view, n), tip=tr(tip), role="sample")
-            made.setCheckable(True)
-            made.setChecked(n == 0)
-            self._buttons.addButton(made, n)
-            head.addWidget(made)
-        head.addStretch(1)
+        self.head = ViewButtons(VIEWS, self.show_view)
         self.picture = QWidget()
         layout = QVBoxLayout(self.picture)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
-        layout.addLayout(head)
+        layout.addWidget(self.head)
         layout.addWidget(self.views, 1)
 
     def _build_details(self) -> None:
@@ -192,7 +182,7 @@ class LossPage(LabPage):
     def show_view(self, n: int) -> None:
         """Show the text (0) or the game (1)."""
         self.views.setCurrentIndex(n)
-        self._buttons.button(n).setChecked(True)
+        self.head.mark(n)
         if n == 1 and self.game.round is None and not self.game.outcome.text():
             self._play()
 

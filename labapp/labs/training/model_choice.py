@@ -5,34 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from core.training.folders import checkpoints_of, step_of
 from labapp.lab import LabContext
 from labapp.widgets.model_picker import FIRST, ModelPicker
 from labapp.widgets.picker import Choice
 from labapp.words import tr
-
-CHECKPOINTS = "checkpoints"  # folder of a run
-
-
-def checkpoints(run: Path | None) -> list[tuple[int, Path]]:
-    """The checkpoints of a run, by step; none where there is no run."""
-    folder = run / CHECKPOINTS if run is not None else None
-    if folder is None or not folder.is_dir():
-        return []
-    found = []
-    for place in folder.iterdir():
-        step = place.name.removeprefix("step-")
-        if step.isdigit() and (place / "model.safetensors").is_file():
-            found.append((int(step), place))
-    return sorted(found)
-
-
-def run_of(model: Path | None) -> Path | None:
-    """The run that a checkpoint's folder lies in, or None of another model."""
-    if model is None:
-        return None
-    place = model.parent if model.is_file() else model
-    run = place.parent.parent
-    return run if place.parent.name == CHECKPOINTS and (run / "tokens").is_dir() else None
 
 
 class CheckpointPicker(ModelPicker):
@@ -52,13 +29,13 @@ class CheckpointPicker(ModelPicker):
     def _all_choices(self) -> list[Choice]:
         found = [
             Choice(f"file:{place}", tr("Step {n:,}", n=step), tr("The run in view"))
-            for step, place in reversed(checkpoints(self._run()))
+            for step, place in reversed(checkpoints_of(self._run()))
         ]
         return found + super()._all_choices()
 
     def default_key(self) -> str:
         """The newest checkpoint of the run in view, else the newest base model, else SmolLM2."""
-        of_run = checkpoints(self._run())
+        of_run = checkpoints_of(self._run())
         if of_run:
             return f"file:{of_run[-1][1]}"
         found = [one for one in self._context.workspace.artifacts("model") if one.role == "base"]
@@ -66,5 +43,5 @@ class CheckpointPicker(ModelPicker):
 
     def _place(self, key: str) -> tuple[Path, str]:
         path, title = super()._place(key)
-        step = path.name.removeprefix("step-")
-        return path, title or (tr("Step {n:,}", n=int(step)) if step.isdigit() else "")
+        step = step_of(path.name)
+        return path, title or ("" if step is None else tr("Step {n:,}", n=step))

@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLineEdit, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QStackedWidget, QVBoxLayout, QWidget
 
 from core.corpus.smallworld.settings import QUIZ_SHARE
 from core.model.settings import GenerationSettings
 from core.settings import describe
 from core.stages import Finished, pass_on
+from core.training.folders import checkpoints_of, run_of
 from core.training.presets import read_plan
 from labapp.labs.training.copies_panel import CopiesPanel
-from labapp.labs.training.model_choice import CheckpointPicker, checkpoints, run_of
+from labapp.labs.training.model_choice import CheckpointPicker
 from labapp.labs.training.questions import Questions
 from labapp.pages import LabPage
 from labapp.runner import Done, Failed, Outcome, Slot
-from labapp.widgets.parts import button, card, controls, field, label
+from labapp.widgets.parts import ViewButtons, button, card, controls, field, label
 from labapp.widgets.slider_field import SliderField
 from labapp.widgets.value_chips import ValueChips
 from labapp.words import tr
@@ -108,21 +109,12 @@ class ParrotPage(LabPage):
         self.views.addWidget(copies)
         self.questions = Questions()
         self.views.addWidget(self.questions)
-        self._buttons = QButtonGroup(self)
-        head = QHBoxLayout()
-        head.setSpacing(6)
-        for n, (title, tip) in enumerate(VIEWS):
-            made = button(tr(title), partial(self.show_view, n), tip=tr(tip), role="sample")
-            made.setCheckable(True)
-            made.setChecked(n == 0)
-            self._buttons.addButton(made, n)
-            head.addWidget(made)
-        head.addStretch(1)
+        self.head = ViewButtons(VIEWS, self.show_view)
         self.picture = QWidget()
         layout = QVBoxLayout(self.picture)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
-        layout.addLayout(head)
+        layout.addWidget(self.head)
         layout.addWidget(self.views, 1)
 
     def _build_details(self) -> None:
@@ -156,7 +148,7 @@ class ParrotPage(LabPage):
     def show_view(self, n: int) -> None:
         """Show what is copied (0) or the three questions (1)."""
         self.views.setCurrentIndex(n)
-        self._buttons.button(n).setChecked(True)
+        self.head.mark(n)
         if n == 1 and not self.questions.answers:
             self.ask()
 
@@ -167,7 +159,7 @@ class ParrotPage(LabPage):
         """The newest overfit run that has a checkpoint: its folder and the last one."""
         for work in sorted(self.context.workspace.works("training"), key=lambda one: one.id, reverse=True):
             plan = read_plan(work.folder)
-            found = checkpoints(work.folder) if plan is not None and plan.name == OVERFIT else []
+            found = checkpoints_of(work.folder) if plan is not None and plan.name == OVERFIT else []
             if found:
                 return work.folder, found[-1][1]
         return None

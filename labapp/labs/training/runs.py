@@ -15,9 +15,9 @@ from PySide6.QtWidgets import QHBoxLayout, QSlider, QVBoxLayout, QWidget
 from core.artifacts import Artifact
 from core.artifacts.work import WorkInfo
 from core.problems import LabError
+from core.training.folders import checkpoints_of
 from core.training.history import History, history_of, read_history, replay
 from labapp.handoff import Handoff
-from labapp.labs.training.model_choice import checkpoints
 from labapp.pages import LabPage
 from labapp.scenes import read_json
 from labapp.widgets.parts import button, card, controls, field, label
@@ -161,7 +161,7 @@ class RunsPage(LabPage):
         self._draw()
 
     def _checkpoints(self) -> list[tuple[int, Path]]:
-        return checkpoints(self.runs[self.chosen][0].folder) if self.chosen >= 0 else []
+        return checkpoints_of(self.runs[self.chosen][0].folder) if self.chosen >= 0 else []
 
     def _show_step(self, _: int = 0) -> None:
         found = self._checkpoints()
