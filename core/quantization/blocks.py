@@ -1,0 +1,193 @@
+"""Numbers to blocks: rows of float32 to the bytes of a GGUF tensor, equal to ggml's.
+
+`quantize_chunk` of ggml without fused multiply-add is what it equals, with and without importances. Rows are
+taken in slices, so that what is computed at once stays small. Reading blocks is `core/formats/blocks.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.formats.blocks import PLAIN
+from core.formats.gguf import GGML_TYPES, BlockFormat
+from core.problems import LabError
+from core.quantization import small_blocks, super_blocks
+from core.quantization.exact import root
+
+AT_ONCE = 1 << 18  # numbers: 1 MB, and some ten times that while they are worked on
+
+_BLOCKS = {form.name: form for form in GGML_TYPES.values()}
+_SMALL: dict[str, Callable[[Tensor, Tensor | None], Tensor]] = {
+    "Q8_0": small_blocks.make_q8_0,
+    "Q4_0": small_blocks.make_q4_0,
+    "Q4_1": small_blocks.make_q4_1,
+    "Q5_0": small_blocks.make_q5_0,
+    "Q5_1": small_blocks.make_q5_1,
+    "IQ4_NL": small_blocks.make_iq4_nl,
+}
+_SUPER: dict[str, tuple[int, Callable[[Tensor, Tensor | None], Tensor]]] = {
+    "Q2_K": (16, super_blocks.make_q2_k),
+    "Q3_K": (16, super_blocks.make_q3_k),
+    "Q4_K": (32, super_blocks.make_q4_k),
+    "Q5_K": (32, super_blocks.make_q5_k),
+    "Q6_K": (16, super_blocks.make_q6_k),
+}
+"""Numbers of a small block, and what makes the bytes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """Some rows of a tensor, quantized.
+
+    Attributes:
+        begin: The first row.
+        raw: Their bytes, uint8, shape (rows, bytes of a row).
+    """
+
+    begin: int
+    raw: Tensor
+
+
+def writable() -> tuple[str, ...]:
+    """The types that are made here.
+
+    >>> writable()[:3]
+    ('F32', 'F16', 'BF16')
+    """
+    return (*PLAIN, *_SMALL, *_SUPER)
+
+
+def block_format(kind: str) -> BlockFormat:
+    """Numbers and bytes of a block.
+
+    Raises:
+        LabError: No such type is made here.
+
+    >>> block_format("Q4_K")
+    BlockFormat(name='Q4_K', block=256, size=144)
+    """
+    if kind not in writable():
+        raise LabError(f"The type {kind} is not made here.", f"Choose one of {', '.join(writable())}.")
+    return _BLOCKS[kind]
+
+
+def bytes_of(kind: str, numbers: int) -> int:
+    """Bytes of so many numbers, a multiple of the block.
+
+    >>> bytes_of("Q8_0", 64)
+    68
+    """
+    form = block_format(kind)
+    return numbers // form.block * form.size
+
+
+def quantize_rows(
+    rows: Tensor, kind: str, importance: Tensor | None = None, name: str = "the tensor"
+) -> Iterator[Slice]:
+    """Quantize a table row by row, some rows at a time.
+
+    Args:
+        rows: float32, (R, C) or (C); C a multiple of the type's block.
+        kind: One of `writable()`.
+        importance: How much the error of each column counts, float32, (C); None for none. Plain types and Q8_0
+            do not look at it.
+        name: What to call it in a message.
+
+    Raises:
+        LabError: A number is not finite (its place is named), the rows do not fit the blocks, or the
+            importances do not fit the rows or are negative.
+    """
+    form = block_format(kind)
+    rows = rows.view(1, -1) if rows.dim() == 1 else rows.view(rows.shape[0], -1)
+    columns = rows.shape[1]
+    if columns % form.block:
+        raise LabError(
+            f"Rows of {columns:,} numbers cannot be cut into {kind}'s blocks of {form.block}.",
+            "Choose a type with smaller blocks, or F16.",
+        )
+    if importance is not None:
+        _check_importance(importance, columns, name)
+    return _slices(rows.float(), kind, importance, name)
+
+
+def quantize(rows: Tensor, kind: str, importance: Tensor | None = None, name: str = "the tensor") -> Tensor:
+    """All rows at once, uint8, (R, bytes of a row); as `quantize_rows`.
+
+    Raises:
+        LabError: As there.
+    """
+    return torch.cat([piece.raw for piece in quantize_rows(rows, kind, importance, name)])
+
+
+def _slices(rows: Tensor, kind: str, importance: Tensor | None, name: str) -> Iterator[Slice]:
+    columns = rows.shape[1]
+    step = max(1, AT_ONCE // max(1, columns))
+    for begin in range(0, len(rows), step):
+        piece = rows[begin : begin + step].contiguous()
+        _refuse_what_is_not_finite(piece, begin, name)
+        yield Slice(begin, _made(piece, kind, importance).view(len(piece), -1))
+
+
+def _made(rows: Tensor, kind: str, importance: Tensor | None) -> Tensor:
+    if kind in PLAIN:
+        return rows.to(PLAIN[kind]).view(torch.uint8)
+    if kind in _SMALL:
+        x = rows.view(-1, 32).t().contiguous()  # (32, B)
+        w = None if importance is None or kind == "Q8_0" else _small_weights(rows, x, importance, kind)
+        return _SMALL[kind](x, w)
+    n, make = _SUPER[kind]
+    x = _super(rows, n)
+    q = None if importance is None else _super(importance.expand_as(rows).contiguous(), n)
+    return make(x, q)
+
+
+def _super(rows: Tensor, n: int) -> Tensor:
+    """Rows to (n, s · S): the same place of all small blocks in a row of memory."""
+    return rows.view(-1, 256 // n, n).permute(2, 1, 0).reshape(n, -1)
+
+
+def _small_weights(rows: Tensor, x: Tensor, importance: Tensor, kind: str) -> Tensor:
+    """q · sqrt(σ² + x²): σ² is the mean square of the row, in IQ4_NL twice that of the block; (32, B)."""
+    squares = rows * rows
+    blocks = rows.shape[1] // 32
+    if kind == "IQ4_NL":
+        sigma2 = _running(squares.view(-1, 32)) * (2.0 / 32)
+    else:
+        sigma2 = (_running(squares) / rows.shape[1]).repeat_interleave(blocks)
+    q = importance.view(blocks, 32).t().repeat(1, len(rows))  # (32, B)
+    return root((x * x).add_(sigma2)).mul_(q)
+
+
+def _running(squares: Tensor) -> Tensor:
+    """Sums of rows, one number after the other, as numpy accumulates; (R)."""
+    return torch.from_numpy(np.add.accumulate(squares.numpy(), axis=1)[:, -1].copy())
+
+
+def _refuse_what_is_not_finite(piece: Tensor, begin: int, name: str) -> None:
+    low, high = piece.aminmax()
+    if bool(torch.isfinite(low) & torch.isfinite(high)):
+        return
+    row, column = (~torch.isfinite(piece)).nonzero()[0].tolist()
+    raise LabError(
+        f"{name} holds {piece[row, column].item()} at row {begin + row:,}, column {column:,}: that cannot be "
+        "quantized.",
+        "The model is damaged or its training went wrong: choose an earlier checkpoint.",
+    )
+
+
+def _check_importance(importance: Tensor, columns: int, name: str) -> None:
+    if importance.shape != (columns,):
+        raise LabError(
+            f"The importances of {name} are {importance.numel():,} numbers, its rows {columns:,}.",
+            "Choose an importance matrix that was computed for this model.",
+        )
+    if not bool((torch.isfinite(importance) & (importance >= 0)).all()):
+        raise LabError(
+            f"The importances of {name} hold a number that is negative or not finite.",
+            "Compute the importance matrix again.",
+        )
