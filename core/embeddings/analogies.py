@@ -141,9 +141,7 @@ def analogy(
     values = space.measure(point)[candidates]
     order = np.lexsort((candidates, -values))
     ranked = space.neighbors(point, "cosine", k, (row_a, row_b, row_c), candidates)
-    return Solved(
-        row_a, row_b, row_c, point, unit, tuple(ranked), candidates[order], values[order], said
-    )
+    return Solved(row_a, row_b, row_c, point, unit, tuple(ranked), candidates[order], values[order], said)
 
 
 def corner(space: Space, row: int, unit: bool = True) -> Numbers:
@@ -280,9 +278,7 @@ def load_suites() -> tuple[Suite, ...]:
     ['gender', 'capitals', 'leaders', 'comparatives', 'tenses', 'plurals']
     """
     read = json.loads(files("resources").joinpath("embeddings", "analogies.json").read_text("utf-8"))
-    return tuple(
-        Suite(s["name"], s["title"], tuple((a, b) for a, b in s["pairs"])) for s in read["suites"]
-    )
+    return tuple(Suite(s["name"], s["title"], tuple((a, b) for a, b in s["pairs"])) for s in read["suites"])
 
 
 def score_suites(

@@ -118,9 +118,7 @@ def pca(values: Numbers, components: int = COMPONENTS, seed: int = 0) -> Project
     points = _along(values, mean, axes)
     shares = (variances / total if total > 0 else np.zeros(k)).astype(np.float32)
     labels = tuple(f"component {at + 1}" for at in range(k))
-    return Projection(
-        points, axes.astype(np.float32), mean.astype(np.float32), shares, solver, "PCA", labels
-    )
+    return Projection(points, axes.astype(np.float32), mean.astype(np.float32), shares, solver, "PCA", labels)
 
 
 Solved = tuple[Wide, Wide, float, str]
