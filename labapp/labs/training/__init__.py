@@ -21,6 +21,7 @@ from labapp.words import tr
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from labapp.labs.training.knowledge import KnowledgePage
     from labapp.labs.training.loss import LossPage
     from labapp.labs.training.parrot import ParrotPage
     from labapp.labs.training.run import RunPage
@@ -38,6 +39,7 @@ class TrainingLab(PagedLab):
         ("runs", "Runs", "RunsPage"),
         ("loss", "Loss", "LossPage"),
         ("parrot", "Copies", "ParrotPage"),
+        ("knowledge", "Knowledge", "KnowledgePage"),
     )
 
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
@@ -67,6 +69,16 @@ class TrainingLab(PagedLab):
     def parrot(self) -> ParrotPage:
         """The Copies page."""
         return cast("ParrotPage", self.page("parrot"))
+
+    @property
+    def knowledge(self) -> KnowledgePage:
+        """The Knowledge page."""
+        return cast("KnowledgePage", self.page("knowledge"))
+
+    def vary_quizzes(self, share: float) -> None:
+        """Set up, on the page Run, a run whose text has another share of quizzes."""
+        self.run.vary_quizzes(share)
+        self.frame.show_page("run")
 
     def show_scene(self) -> None:
         self.run.show_scene()
@@ -102,4 +114,5 @@ class TrainingLab(PagedLab):
             ("runs", page("runs"), quiet),
             ("loss", page("loss"), quiet),
             ("copies", page("parrot"), quiet),
+            ("knowledge", page("knowledge"), quiet),
         ]

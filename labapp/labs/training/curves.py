@@ -47,7 +47,7 @@ class Curves(QWidget):
         for plot in self.plots.values():
             self._boxes.append(self._choice_of(plot))
             self._stack.addWidget(plot)
-            _add_legend(plot)
+            add_legend(plot)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._stack)
@@ -116,7 +116,7 @@ class Curves(QWidget):
             plot.view.getPlotItem().setLogMode(x=False, y=on)
 
 
-def _add_legend(plot: Plot) -> Any:
+def add_legend(plot: Plot) -> Any:
     """Names of the curves, where there are several, in the upper right corner."""
     if len(plot.series) < 2:
         return None

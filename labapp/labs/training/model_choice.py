@@ -2,14 +2,58 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from core.training.folders import checkpoints_of, step_of
+from core.artifacts import Artifact, Workspace
+from core.training.folders import checkpoints_of, run_of, step_of
 from labapp.lab import LabContext
 from labapp.widgets.model_picker import FIRST, ModelPicker
 from labapp.widgets.picker import Choice
 from labapp.words import tr
+
+
+@dataclass(frozen=True)
+class Series:
+    """The checkpoints that belong together with a model.
+
+    Attributes:
+        steps: Step and folder of each, by step.
+        step: The model's own.
+        book: Where what they know is kept, or None where it is not.
+    """
+
+    steps: tuple[tuple[int, Path], ...]
+    step: int
+    book: Path | None
+
+
+def series_of(workspace: Workspace, model: Path) -> Series:
+    """The checkpoints of a model's run; of an artifact, those that the same settings made."""
+    folder = model if model.is_dir() else model.parent
+    run = run_of(model)
+    if run is not None:
+        return Series(tuple(checkpoints_of(run)), step_of(folder.name) or 0, run)
+    found = workspace.artifacts("model")
+    own = next((one for one in found if one.folder == folder), None)
+    if own is None:
+        return Series(((0, model),), 0, None)
+    family = {_step(one): one.folder for one in found if _made_alike(one, own)} | {_step(own): own.folder}
+    settings = json.dumps(dict(own.settings), sort_keys=True).encode()
+    book = workspace.root / "knowledge" / hashlib.sha256(settings).hexdigest()[:16]
+    return Series(tuple(sorted(family.items())), _step(own), book)
+
+
+def _step(one: Artifact) -> int:
+    step = one.metrics.get("step")
+    return step if isinstance(step, int) else 0
+
+
+def _made_alike(one: Artifact, other: Artifact) -> bool:
+    return (one.stage, one.role, one.settings) == (other.stage, other.role, other.settings)
 
 
 class CheckpointPicker(ModelPicker):

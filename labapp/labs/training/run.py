@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.artifacts import Work
+from core.corpus.smallworld.settings import QUIZ_SHARE
 from core.problems import LabError
 from core.stages import Progress
 from core.training.events import Began, Controls, Sampled, SeenBatch, Trained
@@ -257,6 +258,20 @@ class RunPage(LabPage):
         else:
             values |= self.world.values()
         return with_settings(self.preset.plan, values)
+
+    def vary_quizzes(self, share: float) -> None:
+        """Take a plan of the small world, the chosen one where it is, with another share of quizzes."""
+        if self.preset.plan.corpus.kind != "smallworld" or self.preset.group != "presets":
+            self.choose_preset("taste")
+        self.world.set_values({"quiz_share": share})
+        self.more_button.setChecked(True)
+        self._toggle_more()
+        words = tr(
+            "“{plan}” is set up with {n:.0f} % quizzes instead of {usual:.0f} %. Press Train, then score it "
+            "on the page Knowledge: watch P1.",
+            plan=tr(self.preset.title), n=100 * share, usual=100 * QUIZ_SHARE,
+        )  # fmt: skip
+        self.lab.frame.messages.show_note(words)
 
     def _toggle_more(self) -> None:
         self.more_box.setVisible(self.more_button.isChecked())
