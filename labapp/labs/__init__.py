@@ -48,6 +48,14 @@ CATALOGUE: tuple[Entry, ...] = (
         frozenset({"text", "artifact_id", "token_ids"}),
     ),
     Entry(
+        "embeddings",
+        "Embeddings",
+        "Pretraining",
+        "scatter-plot",
+        "labapp.labs.embeddings:EmbeddingsLab",
+        frozenset({"text", "model_id"}),
+    ),
+    Entry(
         "training",
         "Training",
         "Pretraining",

@@ -1,0 +1,152 @@
+"""The Embeddings lab: vectors as points, words as arrows, and what can and cannot be read off them.
+
+What to notice: a direction may mean something, a single coordinate hardly ever does, and every figure depends on what the
+vectors are centered on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from PySide6.QtCore import QPoint
+from PySide6.QtWidgets import QMenu, QWidget
+
+from labapp.handoff import Handoff
+from labapp.lab import LabContext
+from labapp.labs.embeddings.subject import FILE, Subject, SubjectPage
+from labapp.labs.embeddings.tables import as_csv
+from labapp.pages import PagedLab
+from labapp.scenes import read_json
+from labapp.widgets.parts import flat_button
+from labapp.words import tr
+
+if TYPE_CHECKING:
+    from labapp.labs.embeddings.analogy import AnalogyPage
+    from labapp.labs.embeddings.cloud import CloudPage
+    from labapp.labs.embeddings.dot import DotPage
+
+
+class EmbeddingsLab(PagedLab):
+    """Pages over `core.embeddings`, all about one table of vectors."""
+
+    name = "embeddings"
+    title = "Embeddings"
+    promise = "See meaning as geometry: words as points, relations as arrows."
+    pages = (
+        ("cloud", "Cloud", "CloudPage"),
+        ("analogy", "Analogy", "AnalogyPage"),
+        ("dot", "Dot product", "DotPage"),
+    )
+
+    def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        tip = tr("Copy or save this picture, or show its numbers as a table")
+        self.menu_button = flat_button("dots-horizontal", tip, self._open_menu)
+        self.frame.action_row.addWidget(self.menu_button)
+
+    @cached_property
+    def subject(self) -> Subject:
+        """The vectors; pages share them."""
+        return Subject(self)
+
+    def strip_text(self, page: str) -> str:
+        return str(read_json("embeddings", "strip.json")[page])
+
+    @property
+    def cloud(self) -> CloudPage:
+        """The Cloud page."""
+        return cast("CloudPage", self.page("cloud"))
+
+    @property
+    def analogy(self) -> AnalogyPage:
+        """The Analogy page."""
+        return cast("AnalogyPage", self.page("analogy"))
+
+    @property
+    def dot(self) -> DotPage:
+        """The Dot product page."""
+        return cast("DotPage", self.page("dot"))
+
+    def picture_menu(self) -> QMenu:
+        """What can be done with the pictures of the page in view."""
+        from labapp.labs.embeddings.cloud_tools import copy_text
+        from labapp.widgets.export import add_picture_actions
+
+        menu, page = QMenu(self), self.current
+        columns, rows = page.numbers() if isinstance(page, SubjectPage) else ((), ())
+        for i, (title, picture) in enumerate(page.pictures().items()):
+            if i:
+                menu.addSeparator()
+            last = i == len(page.pictures()) - 1 and len(rows) > 0
+            add_picture_actions(
+                menu, picture, title,
+                csv=partial(as_csv, columns, rows) if last else None,
+                rows=(lambda: rows) if last else None,
+                columns=columns,
+            )  # fmt: skip
+        summary = page.summary() if isinstance(page, SubjectPage) else ""
+        if summary:
+            menu.addSeparator()
+            menu.addAction(tr("Copy the summary")).triggered.connect(lambda _=False: copy_text(summary))
+        return menu
+
+    def _open_menu(self) -> None:
+        menu = self.picture_menu()
+        menu.exec(self.menu_button.mapToGlobal(QPoint(0, self.menu_button.height())))
+        menu.deleteLater()
+
+    def show_scene(self, name: str = "words") -> None:
+        scene = read_json("scenes", "embeddings", f"{name}.json")
+        self.cloud.show_scene(scene["cloud"])
+        self.current.shown()
+
+    def open_files(self, files: list[Path]) -> None:
+        file = files[0]
+        key = "file" if file.suffix in (".gguf", ".safetensors") or file.is_dir() else FILE[:-1]
+        self.subject.picker.pick(f"{key}:{file}")
+
+    def receive(self, handoff: Handoff) -> None:
+        if handoff.model_id is not None:
+            self.subject.picker.pick(f"artifact:{handoff.model_id}")
+        if handoff.text is not None:
+            self.frame.show_page("cloud")
+            self.cloud.prediction.close_question()
+            self.cloud.search.setText(handoff.text.strip()[:200])
+            self.cloud.find()
+
+    def handoff(self) -> Handoff:
+        opened, row = self.subject.opened, self.cloud.inspector.row
+        return Handoff(text=opened.vectors.names[row]) if opened is not None and row is not None else Handoff()
+
+    def save_state(self) -> dict[str, Any]:
+        return super().save_state() | {"subject": self.subject.save_state()}
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        super().restore_state(state)
+        subject = state.get("subject")
+        self.subject.restore_state(subject if isinstance(subject, dict) else {})
+        self.current.shown()
+
+    def poses(self) -> list[tuple[str, Callable[[], object], Callable[[], bool]]]:
+        def quiet() -> bool:
+            running = [j for j in self.context.runner.jobs if j.slot.lab == self.name and not j.paused]
+            return not running and self.subject.opened is not None
+
+        def pca() -> None:
+            self.frame.show_page("cloud")
+            self.cloud.prediction.answer(1)
+            self.cloud.search.setText(tr("king"))
+            self.cloud.find()
+
+        def page(name: str) -> Any:
+            return lambda: self.frame.show_page(name)
+
+        return [
+            ("question", self.show_scene, quiet),
+            ("pca", pca, quiet),
+            ("analogy", page("analogy"), quiet),
+            ("dot", page("dot"), quiet),
+        ]

@@ -1,0 +1,501 @@
+"""Cloud: every vector a point, seen along two or three directions that one chooses, and looked into.
+
+What to notice: a picture of 576 numbers in two or three keeps little, and says how little. Stages:
+`core.embeddings.projection`, `tsne`, `distortion`, `clusters`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QCheckBox, QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+
+from core.problems import LabError
+from core.stages import once
+from labapp.labs.embeddings.cloud_tools import CloudTools, camera_from, camera_to_json, copy_text
+from labapp.labs.embeddings.cloud_view import CloudView
+from labapp.labs.embeddings.coloring import Coloring, Legend, by_category, by_number, plain
+from labapp.labs.embeddings.inspector import Inspector
+from labapp.labs.embeddings.recipe import Recipe, RecipeChoice, make_projection, recipe_from
+from labapp.labs.embeddings.subject import Opened, SubjectPage
+from labapp.labs.embeddings.tables import Numbers, percent, shown
+from labapp.runner import Done, Outcome, Slot
+from labapp.widgets.parts import WholeLabel, button, card, controls, field, label
+from labapp.widgets.prediction import Prediction
+from labapp.words import tr
+
+if TYPE_CHECKING:
+    from core.embeddings.projection import Projection
+    from labapp.labs.embeddings import EmbeddingsLab
+
+Rows = npt.NDArray[np.intp]
+SPIN_S = 12.0  # seconds that the scene turns by itself
+CLUSTERS = 8
+SAMPLE = 1_000  # points at which the distortion is measured
+
+
+class CloudPage(SubjectPage):
+    """What is seen on the left, the cloud in the middle, the chosen point on the right."""
+
+    def __init__(self, lab: EmbeddingsLab) -> None:
+        super().__init__(lab)
+        self.opened: Opened | None = None
+        self.projection: Projection | None = None
+        self.recipe = Recipe()  # of what is shown
+        self.rows: Rows = np.zeros(0, dtype=np.intp)  # of the vectors that are shown, rising
+        self.kept: list[dict[str, Any]] = []  # views
+        self._ways: dict[str, npt.NDArray[Any]] = {}  # what was computed to color by, of the points shown
+        self._doing = ""  # what a live picture says of itself
+        self._said = ""  # on distortion
+        self._scene: dict[str, Any] | None = None
+        self._then: dict[str, Any] | None = None  # the view that is to be shown with the next picture
+        self._build_controls()
+        self._build_picture()
+        self.inspector = Inspector(lab)
+        self.inspector.row_chosen.connect(self.choose)
+        self.details = self.inspector
+
+    # Assembly.
+
+    def _build_controls(self) -> None:
+        self.choice = RecipeChoice()
+        self.choice.changed.connect(self.compute)
+        self.go = button(tr("Show"), self.compute, tip=tr("Compute this picture"), role="primary")
+        self.stop = button(tr("Pause"), self.pause, tip=tr("Hold t-SNE where it is, or go on"))
+        self.stop.setEnabled(False)
+        row = QHBoxLayout()
+        row.setSpacing(6)
+        row.addWidget(self.go, 1)
+        row.addWidget(self.stop)
+        self.color = QComboBox()
+        self.color.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.color.activated.connect(lambda _: self._color())
+        self.search = QLineEdit()
+        self.search.setMaxLength(1000)
+        self.search.setClearButtonEnabled(False)
+        self.search.returnPressed.connect(self.find)
+        self.regular = QCheckBox(tr("Regular expression"))
+        self.regular.setToolTip(tr("Read the search as a regular expression; ^ begins a token, with its space"))
+        self.found = label("", "small", wrap=True)
+        self.true = button(
+            tr("How true is it?"), self.measure,
+            tip=tr("Measure how many of the true nearest neighbors are neighbors in the picture, too"),
+        )  # fmt: skip
+        self.says = label("", "small", wrap=True)
+        self.controls = controls(
+            self.top, self.choice, row, field(tr("Color by"), self.color, tr("What the colors mean")),
+            field(tr("Search"), self.search, tr("Part of a token; Enter marks all that hold it")), self.regular,
+            self.found, self.true, self.says,
+        )  # fmt: skip
+
+    def _build_picture(self) -> None:
+        self.view = CloudView(tr("The cloud of vectors"))
+        self.view.row_chosen.connect(lambda at: self.choose(int(self.rows[at])))
+        self.view.row_hovered.connect(self._hovered)
+        self.view.selection_changed.connect(self._selected)
+        self.tools = CloudTools(self.view)
+        self.tools.directions_changed.connect(self.compute)
+        self.tools.view_kept.connect(self.keep_view)
+        self.tools.view_wanted.connect(self.show_view)
+        self.tools.copy_wanted.connect(self.copy_names)
+        self.tools.export_wanted.connect(self.export)
+        self.tools.set_views(lambda: [str(one["name"]) for one in self.kept])
+        self.readout = label("", "small")
+        self.readout.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.readout.setMinimumWidth(10)
+        head = QHBoxLayout()
+        head.setSpacing(8)
+        head.addWidget(self.tools)
+        head.addWidget(self.readout, 1)
+        self.caption = WholeLabel("", "small")
+        self.legend = Legend()
+        self.prediction = Prediction()
+        self.prediction.answered.connect(self._answered)
+        self.picture = QWidget()
+        layout = QVBoxLayout(self.picture)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(8)
+        layout.addWidget(self.prediction)
+        layout.addWidget(
+            card(head, self.view, self.legend, self.caption, margin=8, spacing=4, grows=self.view), 1
+        )
+
+    # The vectors, and what is seen of them.
+
+    def take(self, opened: Opened) -> None:
+        self.opened = opened
+        self.inspector.take(opened)
+        self.choice.set_width(opened.vectors.width)
+        self.projection = None
+        self.found.setText("")
+        if self.recipe.kind != "raw" and self._then is None:  # nothing is computed unasked
+            self.choice.show_recipe(Recipe(axes=self.recipe.axes))
+        self.compute()
+
+    def compute(self) -> None:
+        """Make the picture that is chosen."""
+        if self.opened is None:
+            return
+        recipe = self.choice.recipe(self.tools.three.isChecked())
+        self.lab.attempt(self._start, self.opened, recipe)
+
+    def _start(self, opened: Opened, recipe: Recipe) -> None:
+        live = recipe.kind == "tsne"
+        self.context.runner.start(
+            Slot(self.lab.name, "picture"),
+            lambda: make_projection(recipe, opened.vectors),
+            title=tr("t-SNE of {n:,} vectors", n=len(recipe.rows(opened.vectors))) if live else tr("Projecting"),
+            heavy=live,
+            on_events=partial(self._on_steps, opened, recipe),
+            on_end=partial(self._ended, opened, recipe),
+        )
+        self.stop.setEnabled(live)
+        self.stop.setText(tr("Pause"))
+
+    def _on_steps(self, opened: Opened, recipe: Recipe, events: list[Any]) -> None:
+        steps = [event for event in events if hasattr(event, "points")]
+        if steps and opened is self.opened:
+            last = steps[-1]
+            first = recipe != self.recipe or len(self.rows) != len(last.points)
+            self._doing = tr("t-SNE, step {n:,}, divergence {kl:.2f} nats", n=last.iteration, kl=last.kl)
+            self._show_points(opened, recipe, last.points, keep_camera=not first)
+
+    def _ended(self, opened: Opened, recipe: Recipe, outcome: Outcome) -> None:
+        if self.context.runner.job(Slot(self.lab.name, "picture")) is None:
+            self.stop.setEnabled(False)
+        self._doing = ""
+        if isinstance(outcome, Done) and opened is self.opened:
+            self.projection = outcome.finished.result
+            same = recipe == self.recipe
+            self._show_points(opened, recipe, self.projection.points, keep_camera=same)
+            self._show_kept_camera()
+        self.lab.show_failure(outcome)
+
+    def _show_points(
+        self, opened: Opened, recipe: Recipe, points: npt.NDArray[np.float32], keep_camera: bool
+    ) -> None:
+        rows = recipe.rows(opened.vectors)
+        if recipe != self.recipe or len(rows) != len(self.rows) or self.color.count() == 0:
+            before = self.inspector.row
+            self.recipe, self.rows, self._ways, self._said = recipe, rows, {}, ""
+            self.tools.show_all()
+            self._offer_colors(opened)
+            self.view.isolate(None)
+            self.view.set_points(points, self._name_of, self._order(opened), keep_camera)
+            self._color()
+            self.view.choose(None if before is None else self._place(before))
+        else:
+            self.view.set_points(points, self._name_of, self._order(opened), keep_camera)
+        self._show_caption(opened)
+
+    def _order(self, opened: Opened) -> Rows:
+        """Places of the points whose names come first: words, the frequent ones first."""
+        words = np.searchsorted(self.rows, opened.vectors.words)
+        words = words[words < len(self.rows)]
+        words = words[np.isin(self.rows[words], opened.vectors.words, assume_unique=False)]
+        rest = np.setdiff1d(np.arange(len(self.rows)), words, assume_unique=True)
+        return np.concatenate([words, rest])
+
+    def _name_of(self, at: int) -> str:
+        return shown(self.opened.vectors.names[int(self.rows[at])])[:40] if self.opened is not None else ""
+
+    def _place(self, row: int) -> int | None:
+        """Where a vector stands among those shown."""
+        at = int(np.searchsorted(self.rows, row))
+        return at if at < len(self.rows) and self.rows[at] == row else None
+
+    def pause(self) -> None:
+        """Hold t-SNE, or let it go on."""
+        job = self.context.runner.job(Slot(self.lab.name, "picture"))
+        if job is not None:
+            if job.paused:
+                job.resume()
+            else:
+                job.pause()
+            self.stop.setText(tr("Go on") if job.paused else tr("Pause"))
+
+    # Colors.
+
+    def _offer_colors(self, opened: Opened) -> None:
+        before = self.color.currentData()
+        self.color.clear()
+        self.color.addItem(tr("One color"), "")
+        for title in opened.vectors.columns:
+            self.color.addItem(tr(title.capitalize()), f"column:{title}")
+        if opened.vectors.ids is not None:
+            self.color.addItem(tr("Token id: frequent tokens first"), "id")
+        self.color.addItem(tr("Length of the vector"), "norm")
+        self.color.addItem(tr("{k} clusters (k-means)", k=CLUSTERS), "clusters")
+        self.color.addItem(tr("Neighbors kept, where measured"), "kept")
+        at = self.color.findData(before if before is not None else "column:kind")
+        self.color.setCurrentIndex(max(0, at))
+
+    def _color(self) -> None:
+        opened, key = self.opened, str(self.color.currentData() or "")
+        if opened is None:
+            return
+        if key == "clusters" and key not in self._ways:
+            self.lab.attempt(self._cluster, opened)
+            return
+        if key == "kept" and key not in self._ways:
+            self.measure()
+            return
+        coloring = self._coloring(opened, key)
+        self.view.set_colors(coloring.colors, coloring.palette)
+        self.legend.show_coloring(coloring)
+
+    def _coloring(self, opened: Opened, key: str) -> Coloring:
+        title = self.color.currentText()
+        if key.startswith("column:"):
+            column = opened.vectors.columns[key.removeprefix("column:")]
+            values = [column[row] for row in self.rows.tolist()]
+            if all(value.replace(".", "", 1).isdigit() for value in values[:200]) and len(set(values)) > 8:
+                return by_number(title, np.array([_number(value) for value in values]))
+            return by_category(title, values)
+        if key == "id" and opened.vectors.ids is not None:
+            return by_number(title, np.array(opened.vectors.ids, dtype=np.float64)[self.rows])
+        if key == "norm":
+            return by_number(title, opened.raw.norms[self.rows].astype(np.float64))
+        if key == "clusters" and key in self._ways:
+            return by_category(title, [tr("cluster {n}", n=n + 1) for n in self._ways[key].tolist()])
+        if key == "kept" and key in self._ways:
+            return by_category(title, self._ways[key].tolist())
+        return plain(len(self.rows))
+
+    def _cluster(self, opened: Opened) -> None:
+        from core.embeddings.clusters import cluster
+
+        rows = self.rows
+        self.lab.ask(
+            "clusters", lambda: cluster(opened.vectors.values[rows], CLUSTERS, seed=0),
+            tr("Clustering {n:,} vectors", n=len(rows)), partial(self._clustered, rows),
+        )  # fmt: skip
+
+    def _clustered(self, rows: Rows, found: Any) -> None:
+        if rows is self.rows:
+            self._ways["clusters"] = np.asarray(found.labels)
+            self._color()
+
+    # How true it is.
+
+    def measure(self) -> None:
+        """Measure how many true neighbors the picture keeps."""
+        if self.opened is not None and self.projection is not None:
+            self.lab.attempt(self._measure, self.opened, self.projection)
+
+    def _measure(self, opened: Opened, projection: Projection) -> None:
+        from core.embeddings.distortion import distortion
+
+        rows = self.rows
+        values = opened.vectors.values if len(rows) == len(opened.vectors) else opened.vectors.values[rows]
+        chosen = SAMPLE if len(rows) > 2 * SAMPLE else None
+        self.lab.ask(
+            "distortion", lambda: distortion(values, projection.points, rows=chosen, seed=0),
+            tr("Comparing neighbors"), partial(self._measured, rows),
+        )  # fmt: skip
+
+    def _measured(self, rows: Rows, found: Any) -> None:
+        if rows is not self.rows:
+            return
+        self._said = tr(
+            "{share} of the true {k} nearest neighbors are kept, measured at {n:,} of {all:,} points.",
+            share=percent(found.overall), k=found.k, n=found.n, all=len(rows),
+        )  # fmt: skip
+        said = np.full(len(rows), tr("not measured"), dtype=object)
+        kept = np.asarray(found.per_point)
+        words = [tr("none"), tr("up to a third"), tr("up to two thirds"), tr("more")]
+        said[np.asarray(found.rows)] = [words[0 if s == 0 else 1 + min(2, int(s * 2.999))] for s in kept.tolist()]
+        self._ways["kept"] = said
+        self.says.setText(self._said)
+        if self.color.currentData() == "kept":
+            self._color()
+
+    # What is chosen, found and selected.
+
+    def choose(self, row: int) -> None:
+        """Look into a vector."""
+        self.inspector.show_row(row)
+        at = self._place(row)
+        self.view.choose(at)
+        if at is not None:
+            self.view.go_to(at)
+
+    def find(self) -> None:
+        """Mark what the search finds, and look into the first."""
+        if self.opened is not None:
+            self.lab.attempt(self._find, self.opened, self.search.text())
+
+    def _find(self, opened: Opened, text: str) -> None:
+        rows = np.array(opened.vectors.find(text, self.regular.isChecked()), dtype=np.intp)
+        here = rows[np.isin(rows, self.rows)]
+        exact = [row for row in here.tolist() if opened.vectors.names[row].strip() == text.strip()]
+        self.view.set_marked(np.searchsorted(self.rows, here))
+        self.found.setText(
+            tr("{n:,} found, {here:,} of them in the picture", n=len(rows), here=len(here)) if text else ""
+        )
+        if len(here):
+            self.choose(exact[0] if exact else int(here[0]))
+
+    def _hovered(self, at: int) -> None:
+        self.readout.setText("" if at < 0 or self.opened is None else self._in_words(int(self.rows[at])))
+
+    def _in_words(self, row: int) -> str:
+        vectors = self.opened.vectors if self.opened is not None else None
+        if vectors is None:
+            return ""
+        parts = [f"“{shown(vectors.names[row])[:30]}”"]
+        parts += [column[row] for column in list(vectors.columns.values())[:1]]
+        return " · ".join(parts)
+
+    def _selected(self) -> None:
+        if self.opened is not None:
+            self._show_caption(self.opened)
+
+    def _chosen_rows(self) -> Rows:
+        return self.rows[self.view.selected]
+
+    def copy_names(self) -> None:
+        """Copy the names of what is selected, one a line."""
+        if self.opened is not None:
+            names = self.opened.vectors.names
+            copy_text("\n".join(names[row] for row in self._chosen_rows().tolist()))
+            self.lab.frame.messages.show_note(tr("Copied {n:,} names.", n=len(self.view.selected)))
+
+    def export(self) -> None:
+        """Ask for a folder and save the selection as the Embedding Projector reads it."""
+        folder = QFileDialog.getExistingDirectory(self.picture.window(), tr("Save the selected vectors"))
+        if folder:
+            self.export_to(Path(folder))
+
+    def export_to(self, folder: Path) -> None:
+        """Save the selection in a folder."""
+        if self.opened is not None:
+            self.lab.attempt(self._export, self.opened, folder)
+
+    def _export(self, opened: Opened, folder: Path) -> None:
+        from core.embeddings.files import write_projector
+
+        rows = self._chosen_rows()
+        write_projector(opened.vectors, folder, rows)
+        self.lab.frame.messages.show_note(
+            tr("Saved {n:,} vectors and their metadata in {folder}.", n=len(rows), folder=folder)
+        )
+
+    # Kept views.
+
+    def keep_view(self) -> None:
+        """Remember the picture and from where it is seen."""
+        name = tr("{n}. {title}", n=len(self.kept) + 1, title=self.choice.kind.itemText(
+            self.choice.kind.findData(self.recipe.kind)))  # fmt: skip
+        self.kept.append(
+            {"name": name, "recipe": self.recipe.to_json(), "camera": camera_to_json(self.view.camera)}
+        )
+        self.lab.frame.messages.show_note(tr("This view is kept as “{name}”.", name=name))
+
+    def show_view(self, n: int) -> None:
+        """Go back to a view; its picture is computed again where it is another one."""
+        view = self.kept[n]
+        recipe = recipe_from(view.get("recipe"))
+        self._then = view
+        if recipe == self.recipe and self.projection is not None:
+            self._show_kept_camera()
+            return
+        self.choice.show_recipe(recipe)
+        self.tools.three.setChecked(len(recipe.axes) == 3)
+        self.compute()
+
+    def _show_kept_camera(self) -> None:
+        view, self._then = self._then, None
+        camera = camera_from(view.get("camera")) if view is not None else None
+        if camera is not None and camera.flat == self.view.camera.flat:
+            self.view.set_camera(camera)
+
+    # In words and numbers.
+
+    def _show_caption(self, opened: Opened) -> None:
+        self.caption.setText(self.summary())
+        self.caption.setToolTip(self.summary())
+        self.view.describe(self.summary())
+        self.says.setText(self._said)
+
+    def summary(self) -> str:
+        opened, projection = self.opened, self.projection
+        if opened is None or not len(self.rows):
+            return ""
+        which = tr("all") if len(self.rows) == len(opened.vectors) else tr("{n:,} of", n=len(self.rows))
+        parts = [tr("{which} {n:,} vectors", which=which, n=len(opened.vectors)).capitalize()]
+        if self._doing:
+            parts.append(self._doing)
+        elif projection is not None:
+            parts.append(self._seen_by(projection))
+        if len(self.view.selected):
+            parts.append(tr("{n:,} selected", n=len(self.view.selected)))
+        return " · ".join(parts)
+
+    def _seen_by(self, projection: Projection) -> str:
+        labels = ", ".join(projection.labels)
+        if projection.explained is None:
+            return f"{projection.title}: {projection.solver}"
+        shares = ", ".join(f"{100 * share:.1f}" for share in projection.explained.tolist())
+        return tr("{title} ({solver}): {labels} carry {shares} % of the variance", title=projection.title,
+                  solver=projection.solver, labels=labels, shares=shares)  # fmt: skip
+
+    def numbers(self) -> Numbers:
+        opened, projection = self.opened, self.projection
+        if opened is None or projection is None:
+            return (), ()
+        rows = self.view.selected if len(self.view.selected) else np.arange(len(self.rows))
+        names, points = opened.vectors.names, projection.points
+        made = [(shown(names[int(self.rows[at])]), *(f"{x:.4g}" for x in points[at].tolist())) for at in rows.tolist()]
+        return (tr("name"), *projection.labels), made
+
+    # The scene.
+
+    def show_scene(self, scene: dict[str, Any]) -> None:
+        """Ask how much three numbers of many tell; the cloud turns meanwhile."""
+        self._scene = scene
+        self.prediction.ask(tr(scene["question"]), [tr(each["answer"]) for each in scene["choices"]])
+        if not self.context.reduced_motion:
+            self.view.spin(SPIN_S)
+
+    def _answered(self, index: int) -> None:
+        scene = self._scene
+        if scene is not None:
+            self.prediction.reveal(tr(scene["choices"][index]["says"]))
+            self.choice.show_recipe(recipe_from(scene["then"]))
+            self.compute()
+
+    def take_focus(self) -> None:
+        self.view.setFocus()
+
+    def pictures(self) -> dict[str, QWidget]:
+        return {tr("Cloud of vectors"): self.view}
+
+    def open_files(self, files: list[Path]) -> None:
+        self.lab.open_files(files)
+
+    def save_state(self) -> dict[str, Any]:
+        return {
+            "recipe": self.choice.recipe(self.tools.three.isChecked()).to_json(), "kept": self.kept,
+            "three": self.tools.three.isChecked(), "color": self.color.currentData(),
+        }  # fmt: skip
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        kept = state.get("kept")
+        if isinstance(kept, list):
+            self.kept = [one for one in kept if isinstance(one, dict) and isinstance(one.get("name"), str)]
+        self.tools.three.setChecked(state.get("three") is not False)
+        recipe = recipe_from(state.get("recipe"))
+        self.choice.show_recipe(recipe)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
