@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from labapp.labs.training import TrainingLab
     from labapp.labs.training.growth import Growth
 
-FEW = 40  # questions of each kind at first
-QUESTIONS: tuple[int | None, ...] = (20, FEW, 100, None)
+QUESTIONS: tuple[int | None, ...] = (20, 40, 100, None)  # of each kind; all take 10 s a checkpoint
 SHARES = (0.0, 0.3)  # of quizzes, in the experiment
 VIEWS = (
     ("One checkpoint", "Every figure of the chosen checkpoint, with its 95 % interval and its bar"),
@@ -79,7 +78,7 @@ class KnowledgePage(LabPage):
         self.questions = QComboBox()
         for most in QUESTIONS:
             self.questions.addItem(tr("all") if most is None else tr("{n} at most", n=most), most)
-        self.questions.setCurrentIndex(QUESTIONS.index(FEW))
+        self.questions.setCurrentIndex(QUESTIONS.index(None))
         self.score_button = button(
             tr("Score"), self.score, tip=tr("Ask this checkpoint what it has not read"), role="primary"
         )
@@ -316,8 +315,8 @@ class KnowledgePage(LabPage):
     def restore_state(self, state: dict[str, Any]) -> None:
         if isinstance(state.get("model"), str):
             self.picker.key = state["model"]  # loaded when the page is shown
-        if state.get("questions", FEW) in QUESTIONS:
-            self.questions.setCurrentIndex(QUESTIONS.index(state.get("questions", FEW)))
+        if state.get("questions") in QUESTIONS:
+            self.questions.setCurrentIndex(QUESTIONS.index(state.get("questions")))
         if state.get("view") == 1:
             self.show_view(1)
 
