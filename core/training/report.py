@@ -48,8 +48,8 @@ def run_report(name: str, history: History) -> str:
         *(f"<h2>{escape(title)}</h2>{picture}" for title, picture in _pictures(history)),
         _samples(history),
         _table("Settings", _settings(history)),
-        f"<p><small>Raw values and their moving average with β = {BETA} (without the pull of its beginning; Kingma and Ba, "
-        "arXiv 1412.6980, section 3). Written by LLM Lab.</small></p></html>",
+        f"<p><small>Raw values and their moving average with β = {BETA}, without the pull of its beginning "
+        "(Kingma and Ba, arXiv 1412.6980, section 3). Written by LLM Lab.</small></p></html>",
     ]
     return "\n".join(part for part in parts if part)
 

@@ -14,6 +14,7 @@ from labapp.words import tr
 
 AXIS = 18  # px of the numbers below
 POINT = 4.0  # px, radius
+LEAST = 0.3  # of the width is for the axis
 
 
 @dataclass(frozen=True)
@@ -142,9 +143,9 @@ class Whiskers(QWidget):
         metrics = QFontMetricsF(font)
         names = max(QFontMetricsF(strong).horizontalAdvance(row.name) for row in self.rows) + 10
         titles = max(metrics.horizontalAdvance(row.title) for row in self.rows) + 14
-        titles = min(titles, self.width() * 0.4)
         ends = max(metrics.horizontalAdvance(f"{row.text}  n {row.n:,}") for row in self.rows) + 14
-        axis = QRectF(names + titles, 0, max(60.0, self.width() - names - titles - ends), height)
+        titles = min(titles, self.width() * (1 - LEAST) - names - ends)
+        axis = QRectF(names + titles, 0, self.width() - names - titles - ends, height)
         with QPainter(self) as painter:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             self._draw_axis(painter, theme, axis, font)
@@ -160,7 +161,8 @@ class Whiskers(QWidget):
         small = QFont(font)
         small.setPixelSize(11)
         painter.setFont(small)
-        for percent in (0, 25, 50, 75, 100):
+        wide = axis.width() > 180
+        for percent in (0, 25, 50, 75, 100) if wide else (0, 50, 100):
             x = axis.left() + axis.width() * percent / 100
             painter.setPen(QColor(theme.line))
             painter.drawLine(QPointF(x, 0), QPointF(x, bottom))

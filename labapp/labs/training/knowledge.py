@@ -257,8 +257,7 @@ class KnowledgePage(LabPage):
             "" if len(self.series.steps) < 2 else
             tr("{n} of {all} checkpoints are scored.", n=len(self.known), all=len(self.series.steps))
         )  # fmt: skip
-        names = [one.name for one in scored]
-        self._show_figure(scored[names.index(self._name)] if self._name in names else None)
+        self._show_figure(self._figure(scored))
         if self.growth is not None:
             self.growth.show_known(sorted(self.known.values(), key=lambda one: one.step))
 
@@ -268,9 +267,15 @@ class KnowledgePage(LabPage):
         with_bar = [one for one in scored if one.bar is not None]
         reached = sum(one.reached for one in with_bar)
         return tr(
-            "{what}: {reached} of {n} bars reached. Point: share; line: 95 % interval; stroke: bar.",
+            "{what}: {reached} of {n} bars reached",
             what=self.picker.title, reached=reached, n=len(with_bar),
         )  # fmt: skip
+
+    def _figure(self, scored: tuple[Scored, ...]) -> Scored | None:
+        """The figure in view: the one that was clicked, else the first that misses its bar, else the first."""
+        named = [one for one in scored if one.name == self._name]
+        missed = [one for one in scored if not one.reached]
+        return next(iter([*named, *missed, *scored]), None)
 
     def _row_chosen(self, row: int) -> None:
         scored = self._shown()
@@ -324,7 +329,7 @@ class KnowledgePage(LabPage):
 def row_of(one: Scored) -> Whisker:
     """A figure as a row of the picture."""
     return Whisker(
-        one.name, tr(TITLES.get(one.name, one.title)), one.share, one.low, one.high, one.n, one.bar
+        one.name.split()[0], tr(TITLES.get(one.name, one.title)), one.share, one.low, one.high, one.n, one.bar
     )
 
 
