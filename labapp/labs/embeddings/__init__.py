@@ -144,9 +144,28 @@ class EmbeddingsLab(PagedLab):
         def page(name: str) -> Any:
             return lambda: self.frame.show_page(name)
 
+        def solved(view: int) -> None:
+            self.frame.show_page("analogy")
+            self.analogy.prediction.answer(0)
+            self.analogy.show_view(view)
+            if view == 2:
+                self.analogy.suites.ask()
+
+        def dot() -> None:
+            self.frame.show_page("dot")
+            self.dot.prediction.answer(2)
+            self.dot.find()
+
+        def stood() -> bool:
+            return quiet() and self.analogy.view.moved >= 1
+
         return [
             ("question", self.show_scene, quiet),
             ("pca", pca, quiet),
-            ("analogy", page("analogy"), quiet),
-            ("dot", page("dot"), quiet),
+            ("analogy-question", page("analogy"), quiet),
+            ("analogy", partial(solved, 0), stood),
+            ("arrows", partial(solved, 1), stood),
+            ("suites", partial(solved, 2), stood),
+            ("dot-question", page("dot"), quiet),
+            ("dot", dot, quiet),
         ]

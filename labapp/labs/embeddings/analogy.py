@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QButtonGroup, QGridLayout, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from labapp.labs.embeddings.analogy_view import AnalogyView, ArrowsView, Place
 from labapp.labs.embeddings.completing import WordLine
@@ -19,7 +19,7 @@ from labapp.labs.embeddings.subject import Opened, SubjectPage, centering_box
 from labapp.labs.embeddings.suites import SuiteTable
 from labapp.labs.embeddings.tables import Numbers, shown, signed
 from labapp.scenes import read_json
-from labapp.widgets.parts import WholeLabel, button, card, controls, field, label
+from labapp.widgets.parts import ViewButtons, button, card, controls, field, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
 from labapp.words import tr
@@ -97,17 +97,8 @@ class AnalogyPage(SubjectPage):
         self.views = QStackedWidget()
         for widget in (self.view, self.arrows, self.suites):
             self.views.addWidget(widget)
-        self._buttons = QButtonGroup(self)
-        head = QHBoxLayout()
-        head.setSpacing(6)
-        for n, (title, tip) in enumerate(VIEWS):
-            made = button(tr(title), partial(self.show_view, n), tip=tr(tip), role="sample")
-            made.setCheckable(True)
-            made.setChecked(n == 0)
-            self._buttons.addButton(made, n)
-            head.addWidget(made)
-        head.addStretch(1)
-        self.caption = WholeLabel("", "small")
+        self.head = ViewButtons(VIEWS, self.show_view)
+        self.caption = label("", "small", wrap=True)
         self.prediction = Prediction()
         self.prediction.answered.connect(self._answered)
         self.prediction.closed.connect(lambda: self._reveal(True))
@@ -116,7 +107,7 @@ class AnalogyPage(SubjectPage):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
         layout.addWidget(self.prediction)
-        layout.addWidget(card(head, self.views, self.caption, margin=10, spacing=6, grows=self.views), 1)
+        layout.addWidget(card(self.head, self.views, self.caption, margin=10, spacing=6, grows=self.views), 1)
 
     def _build_details(self) -> None:
         self.heading = label("", "heading", wrap=True)
@@ -210,8 +201,7 @@ class AnalogyPage(SubjectPage):
 
     def show_view(self, n: int) -> None:
         """Show the plane, the two arrows, or the suites."""
-        for i, made in enumerate(self._buttons.buttons()):
-            made.setChecked(i == n)
+        self.head.mark(n)
         self.views.setCurrentIndex(n)
         self.caption.setText(self.summary())
 
@@ -227,6 +217,8 @@ class AnalogyPage(SubjectPage):
         space = opened.space(self.centering.currentData())
         names = opened.vectors.names
         first = solved.ranked[0]
+        if self.prediction.asking:
+            return
         self.heading.setText(
             tr("{a} − {b} + {c} ≈ {word}, {cosine}", a=shown(names[solved.a]), b=shown(names[solved.b]),
                c=shown(names[solved.c]), word=shown(first.name), cosine=signed(first.value))
@@ -249,6 +241,7 @@ class AnalogyPage(SubjectPage):
         self.view.setAccessibleDescription(self.summary())
 
     def _show_places(self, opened: Opened, solved: Solved, target: int | None) -> None:
+        from core.embeddings.analogies import corner
         from core.embeddings.projection import outside, plane_through
 
         space, names = opened.space(self.centering.currentData()), opened.vectors.names
@@ -256,8 +249,8 @@ class AnalogyPage(SubjectPage):
             row for row in (target, *(one.row for one in solved.ranked[:3])) if row is not None
         )
         rows = [solved.b, solved.a, solved.c]
-        plane = plane_through(np.stack([space.vector(row) for row in rows]))
-        others = np.stack([solved.point, *(space.vector(row) for row in seen)])
+        plane = plane_through(np.stack([corner(space, row, solved.unit) for row in rows]))
+        others = np.stack([solved.point, *(corner(space, row, solved.unit) for row in seen)])
         placed, off = plane.place(others), outside(plane, others)
         places = [
             Place(shown(names[row]), float(x), float(y)) for row, (x, y) in zip(rows, plane.points, strict=True)
@@ -285,7 +278,7 @@ class AnalogyPage(SubjectPage):
             tr("“{word}” comes {without}; with the input words, {with_inputs}. Its cosine with the point is "
                "{cosine}, its distance {distance:.3g}; its own nearest word, {nearest}, is {usual:.3g} away.",
                word=shown(names[target]), without=_place(without), with_inputs=_place(with_inputs),
-               cosine=signed(found.cosine), distance=found.distance, nearest=shown(found.nearest.name),
+               cosine=signed(found.cosine), distance=found.distance, nearest=shown(found.near.name),
                usual=found.usual)
         )  # fmt: skip
         both = compare_arrows(space, solved.a, target, solved.b, solved.c)
@@ -311,7 +304,7 @@ class AnalogyPage(SubjectPage):
                 b=self.arrows.second[1], cosine=signed(self._both.cosine),
             )  # fmt: skip
         parts = [
-            tr("The plane through the three words, {origin}.", origin=space.centered_on),
+            tr("The plane through the three words, each of length 1, {origin}.", origin=space.centered_on),
         ]
         off = [f"{place.name} {place.outside:.3g}" for place in self.view.places if place.outside > 0]
         if off:
@@ -337,12 +330,15 @@ class AnalogyPage(SubjectPage):
         if self._scene is not None:
             self.prediction.reveal(tr(self._scene["choices"][index]["says"]))
         self._reveal(True)
-        self.solve()
 
     def _reveal(self, shown_: bool) -> None:
         """Show what answers the question, or keep it back."""
-        for part in (self.ranked, self.heading, self.inputs, self.why, self.why_title, self.views, self.caption):
+        for part in (self.ranked, self.inputs, self.why, self.why_title, self.views, self.caption, self.head):
             part.setVisible(shown_)
+        if not shown_:
+            self.heading.setText(tr("Answer first, or close the question."))
+        elif self.opened is not None and self.solved is not None:
+            self.solve()
         self.caption.setText(self.summary())
 
     def take_focus(self) -> None:

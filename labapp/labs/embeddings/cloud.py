@@ -25,7 +25,7 @@ from labapp.labs.embeddings.recipe import Recipe, RecipeChoice, make_projection,
 from labapp.labs.embeddings.subject import Opened, SubjectPage
 from labapp.labs.embeddings.tables import Numbers, percent, shown
 from labapp.runner import Done, Outcome, Slot
-from labapp.widgets.parts import WholeLabel, button, card, controls, field, label
+from labapp.widgets.parts import button, card, controls, field, label
 from labapp.widgets.prediction import Prediction
 from labapp.words import tr
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 Rows = npt.NDArray[np.intp]
 SPIN_S = 12.0  # seconds that the scene turns by itself
 CLUSTERS = 8
+LANDMARK = 5  # characters of a name, its space among them, from which on it says something
 SAMPLE = 1_000  # points at which the distortion is measured
 
 
@@ -53,6 +54,7 @@ class CloudPage(SubjectPage):
         self._doing = ""  # what a live picture says of itself
         self._said = ""  # on distortion
         self._scene: dict[str, Any] | None = None
+        self._names_first: Rows = np.zeros(0, dtype=np.intp)
         self._then: dict[str, Any] | None = None  # the view that is to be shown with the next picture
         self._build_controls()
         self._build_picture()
@@ -88,7 +90,8 @@ class CloudPage(SubjectPage):
         )  # fmt: skip
         self.says = label("", "small", wrap=True)
         self.controls = controls(
-            self.top, self.choice, row, field(tr("Color by"), self.color, tr("What the colors mean")),
+            self.top, self.choice, row,
+            field(tr("Color by"), self.color, tr("What the colors mean")),
             field(tr("Search"), self.search, tr("Part of a token; Enter marks all that hold it")), self.regular,
             self.found, self.true, self.says,
         )  # fmt: skip
@@ -112,7 +115,7 @@ class CloudPage(SubjectPage):
         head.setSpacing(8)
         head.addWidget(self.tools)
         head.addWidget(self.readout, 1)
-        self.caption = WholeLabel("", "small")
+        self.caption = label("", "small", wrap=True)
         self.legend = Legend()
         self.prediction = Prediction()
         self.prediction.answered.connect(self._answered)
@@ -186,18 +189,19 @@ class CloudPage(SubjectPage):
             self.tools.show_all()
             self._offer_colors(opened)
             self.view.isolate(None)
-            self.view.set_points(points, self._name_of, self._order(opened), keep_camera)
+            self._names_first = self._order(opened)
+            self.view.set_points(points, self._name_of, self._names_first, keep_camera)
             self._color()
             self.view.choose(None if before is None else self._place(before))
         else:
-            self.view.set_points(points, self._name_of, self._order(opened), keep_camera)
+            self.view.set_points(points, self._name_of, self._names_first, keep_camera)
         self._show_caption(opened)
 
     def _order(self, opened: Opened) -> Rows:
-        """Places of the points whose names come first: words, the frequent ones first."""
-        words = np.searchsorted(self.rows, opened.vectors.words)
-        words = words[words < len(self.rows)]
-        words = words[np.isin(self.rows[words], opened.vectors.words, assume_unique=False)]
+        """Places of the points whose names come first: words of some letters, in the table's order."""
+        names = opened.vectors.names
+        rows = [row for row in opened.vectors.words.tolist() if len(names[row]) >= LANDMARK]
+        words = np.flatnonzero(np.isin(self.rows, np.array(rows, dtype=np.intp), assume_unique=True))
         rest = np.setdiff1d(np.arange(len(self.rows)), words, assume_unique=True)
         return np.concatenate([words, rest])
 
@@ -334,6 +338,7 @@ class CloudPage(SubjectPage):
         rows = np.array(opened.vectors.find(text, self.regular.isChecked()), dtype=np.intp)
         here = rows[np.isin(rows, self.rows)]
         exact = [row for row in here.tolist() if opened.vectors.names[row].strip() == text.strip()]
+        exact.sort(key=lambda row: opened.vectors.names[row][:1] != " ")  # the whole word before a piece of one
         self.view.set_marked(np.searchsorted(self.rows, here))
         self.found.setText(
             tr("{n:,} found, {here:,} of them in the picture", n=len(rows), here=len(here)) if text else ""
@@ -381,10 +386,11 @@ class CloudPage(SubjectPage):
         from core.embeddings.files import write_projector
 
         rows = self._chosen_rows()
-        write_projector(opened.vectors, folder, rows)
-        self.lab.frame.messages.show_note(
-            tr("Saved {n:,} vectors and their metadata in {folder}.", n=len(rows), folder=folder)
-        )
+        says = tr("Saved {n:,} vectors and their metadata in {folder}.", n=len(rows), folder=folder)
+        self.lab.ask(
+            "export", lambda: write_projector(opened.vectors, folder, rows), tr("Saving {n:,} vectors", n=len(rows)),
+            lambda _: self.lab.frame.messages.show_note(says),
+        )  # fmt: skip
 
     # Kept views.
 
@@ -419,7 +425,6 @@ class CloudPage(SubjectPage):
 
     def _show_caption(self, opened: Opened) -> None:
         self.caption.setText(self.summary())
-        self.caption.setToolTip(self.summary())
         self.view.describe(self.summary())
         self.says.setText(self._said)
 

@@ -21,7 +21,7 @@ from labapp.labs.embeddings.tables import Numbers, percent, shown, signed
 from labapp.labs.embeddings.vector_bars import VectorBars
 from labapp.scenes import read_json
 from labapp.widgets.formula import Formula, Term
-from labapp.widgets.parts import WholeLabel, button, card, controls, field, label
+from labapp.widgets.parts import button, card, controls, field, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
 from labapp.words import tr
@@ -126,7 +126,7 @@ class DotPage(SubjectPage):
         both.addWidget(self.angle, 1)
         both.addLayout(below, 1)
         self.angle_card = card(both, margin=10)
-        self.caption = WholeLabel("", "small")
+        self.caption = label("", "small", wrap=True)
         self.picture = QWidget()
         layout = QVBoxLayout(self.picture)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -149,11 +149,18 @@ class DotPage(SubjectPage):
         column.setContentsMargins(14, 8, 14, 8)
         column.setSpacing(4)
         column.addWidget(self.heading)
+        self.lists = QWidget()
+        inner = QVBoxLayout(self.lists)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.setSpacing(4)
         for title, bars in ((tr("by dot product"), self.by_dot), (tr("by cosine"), self.by_cosine)):
-            column.addWidget(label(title, "small"))
-            column.addWidget(bars, 1)
-        for part in (self.apart, self.share_title, self.share):
+            inner.addWidget(label(title, "small"))
+            inner.addWidget(bars, 1)
+        inner.addWidget(self.apart)
+        column.addWidget(self.lists, 4)
+        for part in (self.share_title, self.share):
             column.addWidget(part)
+        column.addStretch(1)
 
     # The words.
 
@@ -336,8 +343,8 @@ class DotPage(SubjectPage):
     def _reveal(self, shown_: bool) -> None:
         """Show what answers the question, or keep it back."""
         for part in (
-            self.sums, self.titles[3], self.products, self.titles[2], self.angle_card, self.caption, self.by_dot,
-            self.by_cosine, self.apart,
+            self.sums, self.titles[3], self.products, self.titles[2], self.angle_card, self.caption, self.lists,
+            self.heading, self.found, self.finds,
         ):  # fmt: skip
             part.setVisible(shown_)
         self.caption.setText(self.summary())

@@ -121,9 +121,10 @@ class Inspector(QWidget):
         for part in (self.heading, self.facts, self.bars, self.pointed):
             column.addWidget(part)
         column.addLayout(row)
-        column.addWidget(self.neighbors, 1)
+        column.addWidget(self.neighbors, 12)
         column.addWidget(self.says)
         column.addWidget(self.tokenizer)
+        column.addStretch(1)
         self._parts = (self.bars, self.by, self.centering, self.neighbors, self.says, self.tokenizer)
         for part in self._parts:
             part.hide()

@@ -20,10 +20,10 @@ from labapp.words import tr
 
 Rows = npt.NDArray[np.intp]
 KINDS = (
-    ("raw", "Raw dimensions"),
+    ("raw", "Raw numbers"),
     ("pca", "PCA"),
-    ("tsne", "t-SNE, live"),
-    ("axes", "Axes made of words"),
+    ("tsne", "t-SNE"),
+    ("axes", "Word axes"),
 )
 COMPONENTS = 10  # that PCA offers
 FEWEST, MOST = 100, 20_000  # points of t-SNE
@@ -156,7 +156,7 @@ class RecipeChoice(QWidget):
         self.kind.activated.connect(lambda _: self._show_kind())
         self.which = QComboBox()
         self.which.addItem(tr("All"), False)
-        self.which.addItem(tr("Words only"), True)
+        self.which.addItem(tr("Words"), True)
         self._spins: dict[str, list[QSpinBox]] = {}
         self._stack = QStackedWidget()
         raw = self._numbers("raw", 0, 100_000, tr("Which of the numbers of a vector is seen along this direction"))
@@ -165,8 +165,9 @@ class RecipeChoice(QWidget):
             self._stack.addWidget(widget)
         row = QHBoxLayout()
         row.setSpacing(6)
-        row.addWidget(field(tr("Seen by"), self.kind, tr("How many numbers become two or three")), 3)
-        row.addWidget(field(tr("Points"), self.which, tr("Words: tokens of letters that begin a word")), 2)
+        self.kind.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        row.addWidget(field(tr("Seen by"), self.kind, tr("How many numbers become two or three")), 5)
+        row.addWidget(field(tr("Points"), self.which, tr("Words: tokens of letters that begin a word")), 4)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
