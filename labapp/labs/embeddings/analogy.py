@@ -98,6 +98,8 @@ class AnalogyPage(SubjectPage):
         for widget in (self.view, self.arrows, self.suites):
             self.views.addWidget(widget)
         self.head = ViewButtons(VIEWS, self.show_view)
+        self.answer = label("", "heading")
+        self.head.row.addWidget(self.answer)
         self.caption = label("", "small", wrap=True)
         self.prediction = Prediction()
         self.prediction.answered.connect(self._answered)
@@ -199,11 +201,15 @@ class AnalogyPage(SubjectPage):
 
     # What is shown.
 
+    def _show_caption(self) -> None:
+        self.caption.setVisible(self.views.currentIndex() != 2 and not self.prediction.asking)
+        self.caption.setText(self.summary())
+
     def show_view(self, n: int) -> None:
         """Show the plane, the two arrows, or the suites."""
         self.head.mark(n)
         self.views.setCurrentIndex(n)
-        self.caption.setText(self.summary())
+        self._show_caption()
 
     def _show_nothing(self, why: str) -> None:
         self.view.set_places([], False)
@@ -211,11 +217,14 @@ class AnalogyPage(SubjectPage):
         for part in (self.inputs, self.why):
             part.setText("")
         self.heading.setText(why)
+        self.answer.setText("")
         self.caption.setText("")
 
     def _show(self, opened: Opened, solved: Solved, target: int | None) -> None:
         space = opened.space(self.centering.currentData())
         names = opened.vectors.names
+        if not solved.ranked:
+            return
         first = solved.ranked[0]
         if self.prediction.asking:
             return
@@ -223,6 +232,7 @@ class AnalogyPage(SubjectPage):
             tr("{a} − {b} + {c} ≈ {word}, {cosine}", a=shown(names[solved.a]), b=shown(names[solved.b]),
                c=shown(names[solved.c]), word=shown(first.name), cosine=signed(first.value))
         )  # fmt: skip
+        self.answer.setText(tr("≈ {word} {cosine}", word=shown(first.name), cosine=signed(first.value)))
         mark = next((n for n, one in enumerate(solved.ranked) if one.row == target), None)
         self.ranked.set_rows(
             [(f"{n + 1}", shown(one.name), signed(one.value)) for n, one in enumerate(solved.ranked)], mark
@@ -237,7 +247,7 @@ class AnalogyPage(SubjectPage):
         )  # fmt: skip
         self._show_places(opened, solved, target)
         self._show_why(opened, solved, target)
-        self.caption.setText(self.summary())
+        self._show_caption()
         self.view.setAccessibleDescription(self.summary())
 
     def _show_places(self, opened: Opened, solved: Solved, target: int | None) -> None:
@@ -294,7 +304,7 @@ class AnalogyPage(SubjectPage):
             return ""
         space = opened.space(self.centering.currentData())
         if self.views.currentIndex() == 2:
-            return self.suites.summary()
+            return self.suites.summary() if self.suites.scored else ""
         if self.views.currentIndex() == 1:
             if not self.arrows.first[0]:
                 return tr("Write what the analogy should give: then two differences are compared.")
@@ -333,13 +343,13 @@ class AnalogyPage(SubjectPage):
 
     def _reveal(self, shown_: bool) -> None:
         """Show what answers the question, or keep it back."""
-        for part in (self.ranked, self.inputs, self.why, self.why_title, self.views, self.caption, self.head):
+        for part in (self.ranked, self.inputs, self.why, self.why_title, self.views, self.head):
             part.setVisible(shown_)
         if not shown_:
             self.heading.setText(tr("Answer first, or close the question."))
         elif self.opened is not None and self.solved is not None:
             self.solve()
-        self.caption.setText(self.summary())
+        self._show_caption()
 
     def take_focus(self) -> None:
         self.lines["a"].setFocus()

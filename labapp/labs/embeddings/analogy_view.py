@@ -84,7 +84,7 @@ class AnalogyView(QWidget):
         theme, at = theme_of(self), self._on_screen()
         with QPainter(self) as painter:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            self._taken = []
+            self._taken = self._along(at)
             relation, copy = QColor(theme.secondary), QColor(theme.accent)
             arrow(painter, at[0], at[1], relation, 2)
             if len(at) > 3:
@@ -96,6 +96,19 @@ class AnalogyView(QWidget):
             for place, point in zip(self.places, at, strict=True):
                 if self.moved >= 1 or place.kind == "word":
                     self._paint_place(painter, theme, place, point)
+
+    def _along(self, at: list[QPointF]) -> list[QRectF]:
+        """Room that the arrows take, in which no name is written."""
+        ends = [(at[0], at[1])] + ([(at[2], at[3])] if len(at) > 3 else [])
+        taken = []
+        for begin, end in ends:
+            by = end - begin
+            steps = max(1, int(math.hypot(by.x(), by.y()) / 8))
+            taken += [
+                QRectF(begin.x() + by.x() * i / steps - 3, begin.y() + by.y() * i / steps - 3, 6, 6)
+                for i in range(1, steps)
+            ]
+        return taken + [QRectF(p.x() - 5, p.y() - 5, 10, 10) for p in at]
 
     def _paint_place(self, painter: QPainter, theme: Theme, place: Place, at: QPointF) -> None:
         colors = {
@@ -115,7 +128,9 @@ class AnalogyView(QWidget):
         painter.setFont(font)
         metrics = QFontMetricsF(font)
         wide, high = metrics.horizontalAdvance(place.name) + 2, metrics.height()
-        for dx, dy in ((10, -high / 2), (-10 - wide, -high / 2), (-wide / 2, 9), (-wide / 2, -9 - high)):
+        right, left = (10, -high / 2), (-10 - wide, -high / 2)
+        sides = (right, left) if at.x() > self.width() / 2 else (left, right)
+        for dx, dy in (*sides, (-wide / 2, 9), (-wide / 2, -9 - high), (10, 6), (10, -6 - high)):
             box = QRectF(at.x() + dx, at.y() + dy, wide, high)
             inside = box.left() >= 0 and box.right() <= self.width() and box.top() >= 0 and box.bottom() <= self.height()
             if inside and not any(box.intersects(other) for other in self._taken):

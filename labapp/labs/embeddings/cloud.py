@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QCheckBox, QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from core.problems import LabError
 from core.stages import once
@@ -25,7 +25,7 @@ from labapp.labs.embeddings.recipe import Recipe, RecipeChoice, make_projection,
 from labapp.labs.embeddings.subject import Opened, SubjectPage
 from labapp.labs.embeddings.tables import Numbers, percent, shown
 from labapp.runner import Done, Outcome, Slot
-from labapp.widgets.parts import button, card, controls, field, label
+from labapp.widgets.parts import button, card, controls, field, flat_button, label
 from labapp.widgets.prediction import Prediction
 from labapp.words import tr
 
@@ -81,20 +81,19 @@ class CloudPage(SubjectPage):
         self.search.setMaxLength(1000)
         self.search.setClearButtonEnabled(False)
         self.search.returnPressed.connect(self.find)
-        self.regular = QCheckBox(tr("Regular expression"))
-        self.regular.setToolTip(tr("Read the search as a regular expression; ^ begins a token, with its space"))
+        tip = tr("Read the search as a regular expression; ^ begins a token, with its space")
+        self.regular = flat_button("regex", tip)
+        self.regular.setCheckable(True)
+        search = QHBoxLayout()
+        search.setSpacing(4)
+        search.addWidget(field(tr("Search"), self.search, tr("Part of a token; Enter marks all that hold it")), 1)
+        search.addWidget(self.regular, 0, Qt.AlignmentFlag.AlignBottom)
         self.found = label("", "small", wrap=True)
-        self.true = button(
-            tr("How true is it?"), self.measure,
-            tip=tr("Measure how many of the true nearest neighbors are neighbors in the picture, too"),
-        )  # fmt: skip
-        self.says = label("", "small", wrap=True)
         self.controls = controls(
             self.top, self.choice, row,
             field(tr("Color by"), self.color, tr("What the colors mean")),
-            field(tr("Search"), self.search, tr("Part of a token; Enter marks all that hold it")), self.regular,
-            self.found, self.true, self.says,
-        )  # fmt: skip
+            search, self.found,
+        )
 
     def _build_picture(self) -> None:
         self.view = CloudView(tr("The cloud of vectors"))
@@ -114,7 +113,12 @@ class CloudPage(SubjectPage):
         head = QHBoxLayout()
         head.setSpacing(8)
         head.addWidget(self.tools)
+        self.true = button(
+            tr("How true is it?"), self.measure, role="sample",
+            tip=tr("Measure how many of the true nearest neighbors are neighbors in the picture, too"),
+        )  # fmt: skip
         head.addWidget(self.readout, 1)
+        head.addWidget(self.true)
         self.caption = label("", "small", wrap=True)
         self.legend = Legend()
         self.prediction = Prediction()
@@ -176,6 +180,7 @@ class CloudPage(SubjectPage):
             self.projection = outcome.finished.result
             same = recipe == self.recipe
             self._show_points(opened, recipe, self.projection.points, keep_camera=same)
+            self.view.set_axes(self.projection.labels if len(self.projection.axes) else ())
             self._show_kept_camera()
         self.lab.show_failure(outcome)
 
@@ -315,7 +320,8 @@ class CloudPage(SubjectPage):
         words = [tr("none"), tr("up to a third"), tr("up to two thirds"), tr("more")]
         said[np.asarray(found.rows)] = [words[0 if s == 0 else 1 + min(2, int(s * 2.999))] for s in kept.tolist()]
         self._ways["kept"] = said
-        self.says.setText(self._said)
+        if self.opened is not None:
+            self._show_caption(self.opened)
         if self.color.currentData() == "kept":
             self._color()
 
@@ -426,7 +432,6 @@ class CloudPage(SubjectPage):
     def _show_caption(self, opened: Opened) -> None:
         self.caption.setText(self.summary())
         self.view.describe(self.summary())
-        self.says.setText(self._said)
 
     def summary(self) -> str:
         opened, projection = self.opened, self.projection
@@ -440,7 +445,7 @@ class CloudPage(SubjectPage):
             parts.append(self._seen_by(projection))
         if len(self.view.selected):
             parts.append(tr("{n:,} selected", n=len(self.view.selected)))
-        return " · ".join(parts)
+        return " · ".join([*parts, self._said] if self._said else parts)
 
     def _seen_by(self, projection: Projection) -> str:
         labels = ", ".join(projection.labels)

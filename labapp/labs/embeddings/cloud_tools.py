@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QMenu, QToolButton, QWi
 
 from labapp.labs.embeddings.cloud_view import CloudView, Tool
 from labapp.labs.embeddings.splat import ZOOMS, Camera
-from labapp.widgets.parts import flat_button
+from labapp.widgets.parts import button, flat_button
 from labapp.words import tr
 
 TOOLS = (
@@ -44,9 +44,11 @@ class CloudTools(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(2)
-        self.three = _checkable("video-3d", tr("Three directions instead of two"), row)
+        self.three = button(tr("3-D"), tip=tr("Three directions instead of two"), role="sample")
+        self.three.setCheckable(True)
         self.three.setChecked(three)
         self.three.clicked.connect(lambda _: self.directions_changed.emit())
+        row.addWidget(self.three)
         row.addSpacing(8)
         self._group = QButtonGroup(self)
         self.tools: dict[Tool, QToolButton] = {}

@@ -95,6 +95,7 @@ class CloudView(QWidget):
         self._colors: npt.NDArray[np.uint8] = np.zeros(0, dtype=np.uint8)
         self._palette: tuple[QColor, ...] = ()
         self._marked: Rows = np.zeros(0, dtype=np.intp)
+        self._axes: tuple[str, ...] = ()
         self._splatter = Splatter()
         self._seen: tuple[Floats, Floats, Floats] | None = None  # x, y, depth of `rows`
         self._image: npt.NDArray[np.uint32] | None = None  # kept while Qt draws it
@@ -149,6 +150,11 @@ class CloudView(QWidget):
     def set_colors(self, colors: npt.NDArray[np.uint8], palette: Sequence[QColor] = ()) -> None:
         """Color each point by its row of a palette; an empty one shows all in the first category."""
         self._colors, self._palette = colors, tuple(palette)
+        self.update()
+
+    def set_axes(self, labels: Sequence[str]) -> None:
+        """Name the directions of the points; none have no names."""
+        self._axes = tuple(labels)
         self.update()
 
     def set_marked(self, rows: Rows) -> None:
@@ -247,6 +253,7 @@ class CloudView(QWidget):
             painter.drawImage(QRectF(0, 0, self.width(), self.height()), image)
             if len(self.rows):
                 self._paint_labels(painter, theme)
+                self._paint_axes(painter, theme)
             self._paint_shape(painter, theme)
             if self.hasFocus():
                 painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -307,6 +314,26 @@ class CloudView(QWidget):
                 painter.setBrush(Qt.BrushStyle.NoBrush)
                 painter.setPen(QPen(strong, 2))
                 painter.drawEllipse(at, 6, 6)
+
+    def _paint_axes(self, painter: QPainter, theme: Theme) -> None:
+        """Where the directions lead: a small cross in the corner."""
+        root, long = QPointF(30, self.height() - 30), 22
+        font = QFont(self.font())
+        font.setPixelSize(max(11, font.pixelSize() - 2))
+        painter.setFont(font)
+        for n, name in enumerate(self._axes):
+            turn = self.camera.turn
+            x, y = (1.0 - n, float(n)) if self.camera.flat else (float(turn[0, n]), float(turn[1, n]))
+            tip = root + QPointF(x * long, -y * long)
+            painter.setPen(QPen(QColor(theme.secondary), 1.5))
+            painter.drawLine(root, tip)
+            short = name.removeprefix(tr("component ")).removeprefix(tr("coordinate "))
+            if self.camera.flat and short == name:  # an axis of words: there is room for its name
+                at = QPointF(root.x() + 28, root.y() + 4) if n == 0 else QPointF(root.x() - 24, root.y() - 28)
+                painter.drawText(at, name[:60])
+            else:
+                at = root + QPointF(x * (long + 9), -y * (long + 9))
+                painter.drawText(QRectF(at.x() - 14, at.y() - 8, 28, 16), Qt.AlignmentFlag.AlignCenter, short[:4])
 
     def _room(self) -> float:
         """The picture's area, in that of the usual one."""

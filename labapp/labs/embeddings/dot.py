@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 TOP = 10  # words by dot product beside those by cosine
 PAIRS = 200_000  # that are drawn
+TITLE = 68  # px of the names of the rows
 SLIDER = 100  # steps of the slider for each doubling of the length
 
 
@@ -95,22 +96,25 @@ class DotPage(SubjectPage):
         self.prediction = Prediction()
         self.prediction.answered.connect(self._answered)
         self.prediction.closed.connect(lambda: self._reveal(True))
-        self.first, self.second = VectorBars(tr("Numbers of a"), 34), VectorBars(tr("Numbers of b"), 34)
-        self.products = VectorBars(tr("Products, number by number"), 34)
+        self.first, self.second = VectorBars(tr("Numbers of a"), 22), VectorBars(tr("Numbers of b"), 22)
+        self.products = VectorBars(tr("Products, number by number"), 22)
         self.sums = RunningSum(tr("The products added up"))
         self.titles = [label("", "small") for _ in range(4)]
         bars = (self.first, self.second, self.products)
         for view in bars:
             view.pointed.connect(self._point)
-        rows: list[QWidget] = []
-        for title, view in zip(self.titles, (*bars, self.sums), strict=True):
-            rows += [title, view]
-        self.numbers_card = card(*rows, margin=10, spacing=2)
-        layout_ = self.numbers_card.layout()
-        if isinstance(layout_, QVBoxLayout):
-            for view in (*bars, self.sums):
-                layout_.setStretchFactor(view, 1)
+        grid = QGridLayout()
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(8)
+        grid.setVerticalSpacing(4)
+        for n, (title, view) in enumerate(zip(self.titles, (*bars, self.sums), strict=True)):
+            title.setFixedWidth(TITLE)
+            grid.addWidget(title, n, 0)
+            grid.addWidget(view, n, 1)
+            grid.setRowStretch(n, 1)
+        self.numbers_card = card(grid, margin=10)
         self.angle = AngleView(tr("The two vectors and their angle"))
+        self.angle.setMinimumHeight(64)
         self.formula = Formula(
             tr("a · b is the length of a times that of b times the cosine of the angle"),
             [Term(r"\mathbf{a}\cdot\mathbf{b}=\sum_i a_i b_i=|\mathbf{a}|\,|\mathbf{b}|\,\cos\theta")], size=1.2,
@@ -244,8 +248,7 @@ class DotPage(SubjectPage):
         self.times.setText(tr("× {n:.2f}: length {length:.3g}", n=self.factor, length=made.norm_a))
         for title, text in zip(
             self.titles,
-            (tr("a: {word}", word=a), tr("b: {word}", word=b), tr("products a × b, number by number"),
-             tr("their sum, from the first number to the last")), strict=True,
+            (tr("a: {word}", word=a[:9]), tr("b: {word}", word=b[:9]), tr("products"), tr("their sum")), strict=True,
         ):  # fmt: skip
             title.setText(text)
         self.angle.set_vectors((a, b), (made.norm_a, made.norm_b), made.angle)

@@ -28,7 +28,7 @@ class AngleView(QWidget):
         self._degrees = 0.0
         self.setAccessibleName(name)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(140, 90)
+        self.setMinimumSize(140, 64)
 
     def set_vectors(self, names: tuple[str, str], lengths: tuple[float, float], degrees: float) -> None:
         """Show two vectors by their names, lengths, and the angle between them."""
@@ -89,7 +89,7 @@ class RunningSum(QWidget):
         self._at = -1
         self.setAccessibleName(name)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumHeight(44)
+        self.setMinimumHeight(26)
 
     def set_sums(self, sums: Numbers) -> None:
         """Show sums, shape (W,)."""

@@ -228,8 +228,8 @@ class SubjectPage(LabPage):
 def centering_box(centered: bool = True) -> QComboBox:
     """A choice between the space around the words' mean and the raw one; `currentData()` is whether centered."""
     made = QComboBox()
-    made.addItem(tr("Centered on the mean of words"), True)
-    made.addItem(tr("Raw, from the origin"), False)
+    made.addItem(tr("Centered on words"), True)
+    made.addItem(tr("Raw"), False)
     made.setCurrentIndex(0 if centered else 1)
     made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     return made
