@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QMenu, QWidget
 
 from labapp.handoff import Handoff
 from labapp.lab import LabContext
-from labapp.labs.embeddings.subject import FILE, Subject, SubjectPage
+from labapp.labs.embeddings.subject import FILE, EmbeddingsPage, Subject
 from labapp.labs.embeddings.tables import as_csv
 from labapp.pages import PagedLab
 from labapp.scenes import read_json
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from labapp.labs.embeddings.analogy import AnalogyPage
     from labapp.labs.embeddings.cloud import CloudPage
     from labapp.labs.embeddings.dot import DotPage
+    from labapp.labs.embeddings.spaces import SpacesPage
 
 
 class EmbeddingsLab(PagedLab):
@@ -39,6 +40,7 @@ class EmbeddingsLab(PagedLab):
         ("cloud", "Cloud", "CloudPage"),
         ("analogy", "Analogy", "AnalogyPage"),
         ("dot", "Dot product", "DotPage"),
+        ("spaces", "Spaces", "SpacesPage"),
     )
 
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
@@ -70,13 +72,18 @@ class EmbeddingsLab(PagedLab):
         """The Dot product page."""
         return cast("DotPage", self.page("dot"))
 
+    @property
+    def spaces(self) -> SpacesPage:
+        """The Spaces page."""
+        return cast("SpacesPage", self.page("spaces"))
+
     def picture_menu(self) -> QMenu:
         """What can be done with the pictures of the page in view."""
         from labapp.labs.embeddings.cloud_tools import copy_text
         from labapp.widgets.export import add_picture_actions
 
         menu, page = QMenu(self), self.current
-        columns, rows = page.numbers() if isinstance(page, SubjectPage) else ((), ())
+        columns, rows = page.numbers() if isinstance(page, EmbeddingsPage) else ((), ())
         for i, (title, picture) in enumerate(page.pictures().items()):
             if i:
                 menu.addSeparator()
@@ -87,7 +94,7 @@ class EmbeddingsLab(PagedLab):
                 rows=(lambda: rows) if last else None,
                 columns=columns,
             )  # fmt: skip
-        summary = page.summary() if isinstance(page, SubjectPage) else ""
+        summary = page.summary() if isinstance(page, EmbeddingsPage) else ""
         if summary:
             menu.addSeparator()
             menu.addAction(tr("Copy the summary")).triggered.connect(lambda _=False: copy_text(summary))
@@ -168,4 +175,6 @@ class EmbeddingsLab(PagedLab):
             ("suites", partial(solved, 2), stood),
             ("dot-question", page("dot"), quiet),
             ("dot", dot, quiet),
+            ("spaces", page("spaces"), lambda: quiet() and self.spaces.pair is not None),
+            ("spaces-models", lambda: self.spaces.show_models(), quiet),
         ]

@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 EYE = 3.2  # distance of the eye from the middle, in radii of the cloud: how strong perspective is
-FILL = 0.92  # of the shorter side that the cloud takes at zoom 1
+FILL = 0.88  # of the shorter side that the cloud takes at zoom 1
 DENSITY = 0.75  # of one point, see above
 FAR = 0.45  # weight of the farthest point, where the nearest has 1
+NEARLY_ALL = 0.99  # share of the points that are within distance 1
 ZOOMS = (0.2, 400.0)
 
 
@@ -66,7 +67,7 @@ class Camera:
 def normalized(points: Floats) -> Floats:
     """Points about their middle, the farthest but a few at distance 1, as three coordinates, shape (N, 3).
 
-    The farthest 1 in 500 may stand outside: else one stray point makes a dot of all others. Values that are
+    The farthest 1 in 100 may stand outside: else one stray point makes a dot of all others. Values that are
     not finite are put into the middle.
 
     >>> normalized(np.array([[0, 0], [2, 0]], dtype=np.float32)).tolist()
@@ -82,7 +83,7 @@ def normalized(points: Floats) -> Floats:
     made[:, : points.shape[1]] = shown - shown[good].mean(0, dtype=np.float64).astype(np.float32)
     made[~good] = 0
     far = np.sqrt((made * made).sum(1))
-    made /= float(np.quantile(far, 0.998)) or 1.0
+    made /= float(np.quantile(far, NEARLY_ALL)) or 1.0
     return made
 
 

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 from core.problems import LabError
 from core.stages import Finished, Progress, pass_on
 from core.tokenizer.known import known_tokenizers
+from labapp.lab import LabContext
 from labapp.labs.embeddings.tables import Numbers
 from labapp.pages import LabPage
 from labapp.runner import Done, Failed, Outcome, Slot
@@ -61,9 +62,21 @@ def open_vectors(stage: Iterator[Any]) -> Iterator[Any]:
 
 
 class VectorsPicker(ModelPicker):
-    """Chooses the token table of a model, or a file of vectors; `opened` tells when it is read."""
+    """Chooses the token table of a model, or a file of vectors; `opened` tells when it is read.
+
+    Args:
+        name: Of the control.
+        context: The lab's.
+        lab: The lab's name, for the slot.
+        purpose: What is read, for the slot.
+    """
 
     opened = Signal(object)  # Opened
+
+    def __init__(self, name: str, context: LabContext, lab: str, purpose: str = "vectors") -> None:
+        super().__init__(name, context, lab)
+        self._purpose = purpose
+        self.set_title(tr("Choose vectors"))
 
     def _all_choices(self) -> list[Choice]:
         kinds = tr("A .npy file, tab-separated values, or the text format of word2vec and GloVe")
@@ -88,7 +101,7 @@ class VectorsPicker(ModelPicker):
         try:
             title, stage = self._stage_of(key)
             self._context.runner.start(
-                Slot(self._lab, "vectors"),
+                Slot(self._lab, self._purpose),
                 lambda: open_vectors(stage),
                 title=tr("Reading {name}", name=title),
                 on_events=lambda events: None,
@@ -176,7 +189,19 @@ class Subject(QWidget):
         self.picker.pick(key if isinstance(key, str) and key else self.picker.default_key())
 
 
-class SubjectPage(LabPage):
+class EmbeddingsPage(LabPage):
+    """A page whose picture can be shown as a table and said in a sentence."""
+
+    def numbers(self) -> Numbers:
+        """The numbers behind the picture in view; no rows where there are none."""
+        return (), ()
+
+    def summary(self) -> str:
+        """The picture in a sentence, for copying and for screen readers; "" while there is nothing to say."""
+        return ""
+
+
+class SubjectPage(EmbeddingsPage):
     """A page that has the picker on top while it is in view, and takes the vectors when it is.
 
     Attributes:
@@ -215,14 +240,6 @@ class SubjectPage(LabPage):
     def take(self, opened: Opened) -> None:
         """The vectors are other ones."""
         raise NotImplementedError
-
-    def numbers(self) -> Numbers:
-        """The numbers behind the picture in view; no rows where there are none."""
-        return (), ()
-
-    def summary(self) -> str:
-        """The picture in a sentence, for copying and for screen readers; "" while there is nothing to say."""
-        return ""
 
 
 def centering_box(centered: bool = True) -> QComboBox:
