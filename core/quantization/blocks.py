@@ -22,7 +22,7 @@ from core.quantization.exact import root
 AT_ONCE = 1 << 18  # numbers: 1 MB, and some ten times that while they are worked on
 
 _BLOCKS = {form.name: form for form in GGML_TYPES.values()}
-_SMALL: dict[str, Callable[[Tensor, Tensor | None], Tensor]] = {
+_SMALL: dict[str, Callable[[Tensor, Tensor | None, Tensor], None]] = {
     "Q8_0": small_blocks.make_q8_0,
     "Q4_0": small_blocks.make_q4_0,
     "Q4_1": small_blocks.make_q4_1,
@@ -137,9 +137,10 @@ def _made(rows: Tensor, kind: str, importance: Tensor | None) -> Tensor:
     if kind in PLAIN:
         return rows.to(PLAIN[kind]).view(torch.uint8)
     if kind in _SMALL:
-        x = rows.view(-1, 32).t().contiguous()  # (32, B)
-        w = None if importance is None or kind == "Q8_0" else _small_weights(rows, x, importance, kind)
-        return _SMALL[kind](x, w)
+        w = None if importance is None or kind == "Q8_0" else _small_weights(rows, importance, kind)
+        made = torch.empty(rows.numel() // 32, _BLOCKS[kind].size, dtype=torch.uint8)
+        _SMALL[kind](rows.view(-1, 32), w, made)
+        return made
     n, make = _SUPER[kind]
     x = _super(rows, n)
     q = None if importance is None else _super(importance.expand_as(rows).contiguous(), n)
@@ -151,7 +152,7 @@ def _super(rows: Tensor, n: int) -> Tensor:
     return rows.view(-1, 256 // n, n).permute(2, 1, 0).reshape(n, -1)
 
 
-def _small_weights(rows: Tensor, x: Tensor, importance: Tensor, kind: str) -> Tensor:
+def _small_weights(rows: Tensor, importance: Tensor, kind: str) -> Tensor:
     """q · sqrt(σ² + x²): σ² is the mean square of the row, in IQ4_NL twice that of the block; (32, B)."""
     squares = rows * rows
     blocks = rows.shape[1] // 32
@@ -160,7 +161,7 @@ def _small_weights(rows: Tensor, x: Tensor, importance: Tensor, kind: str) -> Te
     else:
         sigma2 = (_running(squares) / rows.shape[1]).repeat_interleave(blocks)
     q = importance.view(blocks, 32).t().repeat(1, len(rows))  # (32, B)
-    return root((x * x).add_(sigma2)).mul_(q)
+    return root(squares.view(-1, 32).t().contiguous().add_(sigma2)).mul_(q)
 
 
 def _running(squares: Tensor) -> Tensor:
@@ -169,8 +170,7 @@ def _running(squares: Tensor) -> Tensor:
 
 
 def _refuse_what_is_not_finite(piece: Tensor, begin: int, name: str) -> None:
-    low, high = piece.aminmax()
-    if bool(torch.isfinite(low) & torch.isfinite(high)):
+    if bool(piece.sum().isfinite()) or bool(piece.isfinite().all()):  # a sum is quick, but may overflow
         return
     row, column = (~torch.isfinite(piece)).nonzero()[0].tolist()
     raise LabError(

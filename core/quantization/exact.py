@@ -17,7 +17,8 @@ from torch import Tensor
 
 NEAREST_AT_MOST = 4_194_303.0  # ggml's `nearest_int` is right up to here; beyond, its bits say something else
 _MAGIC = 12_582_912.0  # 1.5 · 2^23: adding it leaves the whole number in the low bits
-_HALF_BELOW = 0.49999997  # the float32 before 0.5
+_SIGN = -(1 << 31)  # bits of a float32
+_HALF_BELOW = 0x3EFFFFFF  # bits of the float32 before 0.5
 
 
 def positions_first(numbers: Tensor, n: int) -> Tensor:
@@ -62,27 +63,38 @@ def nearest(numbers: Tensor) -> Tensor:
 
 
 def away_from_zero(numbers: Tensor) -> Tensor:
-    """C's `roundf`, in place: halves go away from zero. Right up to 2^22.
+    """C's `roundf`, int32: halves go away from zero. Right up to 2^22. What stood in `numbers` is lost.
 
     >>> away_from_zero(torch.tensor([0.5, -0.5, 2.5, 0.49999997])).tolist()
-    [1.0, -1.0, 3.0, 0.0]
+    [1, -1, 3, 0]
     """
-    return numbers.add_(torch.copysign(torch.tensor(_HALF_BELOW), numbers)).trunc_()
+    bits = numbers.view(torch.int32)
+    almost_half = bits.bitwise_and(_SIGN).bitwise_or_(_HALF_BELOW).view(torch.float32)
+    return numbers.add_(almost_half).to(torch.int32)  # which cuts off
 
 
-def signed_extreme(x: Tensor) -> Tensor:
+def signed_extreme(x: Tensor, dim: int = 0) -> Tensor:
     """Of every block the number that is furthest from zero, with its sign; the first one of a tie: (B).
 
     >>> signed_extreme(torch.tensor([[1.0, 2.0], [-1.0, -3.0]])).tolist()
     [1.0, -3.0]
     """
-    high, low = x.amax(0), x.amin(0)
-    extreme = torch.where(high > -low, high, low)
+    high, low = x.amax(dim), x.amin(dim)
+    negative = high < -low
+    extreme = chosen(low, high, negative)
     tied = (high == -low).nonzero()[:, 0]
     if len(tied):
-        among = x[:, tied]
-        extreme[tied] = among.gather(0, among.abs().argmax(0)[None])[0]
+        among = x.index_select(1 - dim, tied)
+        first = among.abs().argmax(dim, keepdim=True)
+        extreme[tied] = among.gather(dim, first).squeeze(dim)
     return extreme
+
+
+def chosen(new: Tensor, old: Tensor, better: Tensor) -> Tensor:
+    """`torch.where(better, new, old)` by bits: where the choice is by chance, `where` takes ten times as long."""
+    mask = better.to(torch.int32).neg_()
+    bits = old.view(torch.int32)
+    return (bits ^ new.view(torch.int32)).bitwise_and_(mask).bitwise_xor_(bits).view(torch.float32)
 
 
 def over(number: float, numbers: Tensor) -> Tensor:

@@ -13,14 +13,20 @@ squares and a² / b how much of the error it takes away.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from core.quantization.exact import NEAREST_AT_MOST, nearest, ordered_sum, over, signed_extreme
+from core.quantization.exact import (
+    NEAREST_AT_MOST,
+    chosen,
+    nearest,
+    ordered_sum,
+    over,
+    signed_extreme,
+)
 
 ZERO = 1e-15  # a block whose largest number is below this holds zeros (GROUP_MAX_EPS)
 _SWEEPS = 5
@@ -62,8 +68,8 @@ def symmetric_search(x: Tensor, most: int, w: Tensor) -> Symmetric:
         a = ordered_sum(torch.mul(wx, codes, out=products))
         return a, ordered_sum(torch.mul(w, codes, out=products).mul_(codes))
 
-    chosen = over(-most, safe)
-    a, b = sums(chosen)
+    taken = over(-most, safe)
+    a, b = sums(taken)
     scale = torch.where(b == 0, 0.0, a / b)
     best = scale * a
     for step in (*range(-9, 0), *range(1, 10)):
@@ -71,10 +77,10 @@ def symmetric_search(x: Tensor, most: int, w: Tensor) -> Symmetric:
         a, b = sums(trial)
         better = (b > 0) & (a * a > best * b)
         found = a / b
-        scale = torch.where(better, found, scale)
-        best = torch.where(better, found * a, best)
-        chosen = torch.where(better, trial, chosen)
-    torch.mul(x, chosen, out=codes).round_().clamp_(-most, most - 1).add_(most)
+        scale = chosen(found, scale, better)
+        best = chosen(found * a, best, better)
+        taken = chosen(trial, taken, better)
+    torch.mul(x, taken, out=codes).round_().clamp_(-most, most - 1).add_(most)
     return Symmetric(torch.where(zero, 0.0, scale), codes.masked_fill_(zero, 0.0))
 
 
@@ -84,46 +90,75 @@ def descent(x: Tensor, most: int) -> Symmetric:
     zero = extreme.abs() < ZERO
     safe = torch.where(zero, 1.0, extreme)
     codes = (x * over(-most, safe)).round_().clamp_(-most, most - 1)
-    w = x * x
-    wx = w * x
-    a, b = ordered_sum(wx * codes), ordered_sum((w * codes).mul_(codes))
-    _sweep(x, w, wx, codes, a, b, -most, most - 1, lambda a_, b_: a_ > 0)
+    a, b = _sweep(x, x * x, codes, (-most, most - 1), both_above=False)
     scale = torch.where(b > 0, a / b, 0.0)
     return Symmetric(torch.where(zero, 0.0, scale), codes.add_(most).masked_fill_(zero, 0.0))
 
 
 def _sweep(
+    x: Tensor, w: Tensor, codes: Tensor, bounds: tuple[int | None, int], both_above: bool
+) -> tuple[Tensor, Tensor]:
+    """Coordinate descent: up to 5 times over all places of a block, until nothing changes; codes in place.
+
+    With the other codes kept, the best code for x is x · b' / a', whose sums leave x out. Blocks in which a
+    whole round has changed nothing are left aside.
+
+    Args:
+        x: (n, B).
+        w: (n, B).
+        codes: (n, B).
+        bounds: Of codes; without the lower one, codes are bytes.
+        both_above: Whether b' must be above 0, too.
+
+    Returns:
+        The sums a and b at the end.
+    """
+    wx = w * x
+    a, b = ordered_sum(wx * codes), ordered_sum((w * codes).mul_(codes))
+    if bounds[0] is None:
+        codes.remainder_(256)
+    places: Tensor | None = None
+    parts = (x, w, wx, codes, a, b)
+    for _ in range(_SWEEPS):
+        changed = _one_sweep(*parts, bounds, both_above)
+        if places is not None:
+            codes[:, places], a[places], b[places] = parts[3], parts[4], parts[5]
+        going_on = changed.nonzero()[:, 0]
+        if not len(going_on):
+            break
+        if len(going_on) < 0.7 * len(changed):
+            places = going_on if places is None else places[going_on]
+            parts = tuple(part.index_select(-1, going_on) for part in parts)  # type: ignore[assignment]
+    return a, b
+
+
+def _one_sweep(
     x: Tensor,
     w: Tensor,
     wx: Tensor,
     codes: Tensor,
     a: Tensor,
     b: Tensor,
-    least: int | None,
-    most: int,
-    allowed: Callable[[Tensor, Tensor], Tensor],
-) -> None:
-    """Coordinate descent, in place: up to 5 times over all places of a block, until nothing changes.
-
-    With the other codes kept, the best code for x is x · b' / a', whose sums leave x out.
-    """
-    for _ in range(_SWEEPS):
-        changed = False
-        for x_i, w_i, wx_i, l_i in zip(x, w, wx, codes, strict=True):
-            without_a = a - wx_i * l_i
-            without_b = b - w_i * l_i * l_i
-            l_new = nearest((x_i * without_b).div_(without_a)).clamp_(least, most).float()
-            a_new = without_a + wx_i * l_new
-            b_new = without_b + w_i * l_new * l_new
-            better = allowed(without_a, without_b) & (l_new != l_i) & (b_new > 0)
-            better &= a_new * a_new * b > a * a * b_new
-            if bool(better.any()):
-                changed = True
-                l_i.copy_(torch.where(better, l_new if least is not None else l_new.remainder(256), l_i))
-                a.copy_(torch.where(better, a_new, a))
-                b.copy_(torch.where(better, b_new, b))
-        if not changed:
-            return
+    bounds: tuple[int | None, int],
+    both_above: bool,
+) -> Tensor:
+    """One round over the places; codes, a and b in place. Which blocks have changed, (B)."""
+    changed = torch.zeros(len(a), dtype=torch.bool)
+    for x_i, w_i, wx_i, l_i in zip(x, w, wx, codes, strict=True):
+        without_a = torch.sub(a, wx_i * l_i)
+        without_b = torch.sub(b, (w_i * l_i).mul_(l_i))
+        l_new = nearest((x_i * without_b).div_(without_a)).clamp_(*bounds).float()
+        a_new = torch.add(without_a, wx_i * l_new)
+        b_new = torch.add(without_b, (w_i * l_new).mul_(l_new))
+        better = (a_new * a_new).mul_(b) > (a * a).mul_(b_new)
+        better &= l_new != l_i
+        better &= without_a > 0
+        better &= without_b > 0 if both_above else b_new > 0
+        l_i.copy_(chosen(l_new.remainder(256) if bounds[0] is None else l_new, l_i, better))
+        a.copy_(chosen(a_new, a, better))
+        b.copy_(chosen(b_new, b, better))
+        changed |= better
+    return changed
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +202,7 @@ def affine_search(x: Tensor, w: Tensor, grid: Grid) -> Affine:
     minimum = low.clamp(max=0.0)
     flat = high <= minimum
     reach = torch.maximum(high.abs(), low.abs())
+    zeros = torch.zeros_like(high)
     sum_w, sum_x = ordered_sum(w.clone()), ordered_sum(w * x)
     codes, wl, scratch = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x)
 
@@ -184,9 +220,9 @@ def affine_search(x: Tensor, w: Tensor, grid: Grid) -> Affine:
         return ordered_sum(scratch)
 
     spread = torch.where(flat, 1.0, high - minimum)
-    chosen, start = over(grid.most, spread), minimum
-    scale = over(1, chosen)
-    lay(chosen, start)
+    taken, start = over(grid.most, spread), minimum
+    scale = over(1, taken)
+    lay(taken, start)
     best = error(scale, start)
     for factor in grid.factors():
         trial = over(factor, torch.where(flat, 1.0, high - minimum))
@@ -199,16 +235,16 @@ def affine_search(x: Tensor, w: Tensor, grid: Grid) -> Affine:
         fitted = (sum_w * sum_xl - sum_x * sum_l) / determinant
         moved = (sum_l2 * sum_x - sum_l * sum_xl) / determinant
         above = moved > 0
-        moved = torch.where(above, 0.0, moved)
-        fitted = torch.where(above, sum_xl / sum_l2, fitted)
+        moved = chosen(zeros, moved, above)
+        fitted = chosen(sum_xl / sum_l2, fitted, above)
         found = error(fitted, moved)
         better = (determinant > 0) & (found < best) & ~flat
-        best = torch.where(better, found, best)
-        scale = torch.where(better, fitted, scale)
-        chosen = torch.where(better, trial, chosen)
-        start = torch.where(better, minimum, start)
-        minimum = torch.where(better, moved, minimum)
-    lay(chosen, start)
+        best = chosen(found, best, better)
+        scale = chosen(fitted, scale, better)
+        taken = chosen(trial, taken, better)
+        start = chosen(minimum, start, better)
+        minimum = chosen(moved, minimum, better)
+    lay(taken, start)
     codes.masked_fill_(flat, 0.0)
     return Affine(torch.where(flat, 0.0, scale), -minimum, codes)
 
@@ -223,18 +259,15 @@ def positive_search(x: Tensor, most: int, w: Tensor) -> Symmetric:
         difference = x - over(1, inverse_scale) * codes.float()
         return ordered_sum((w * difference).mul_(difference))
 
-    chosen = over(most, safe)
-    best = error(chosen, nearest(x * chosen).bitwise_and_(255))  # here, codes are bytes that nothing bounds
+    taken = over(most, safe)
+    best = error(taken, nearest(x * taken).bitwise_and_(255))  # here, codes are bytes that nothing bounds
     for step in (-4, -3, -2, -1, 1, 2, 3, 4):
         trial = over(_f32(_f32(_f32(0.1) * step) + most), safe)
         found = error(trial, nearest(x * trial).clamp_(max=most))
         better = found < best
         best = torch.where(better, found, best)
-        chosen = torch.where(better, trial, chosen)
-    codes = nearest(x * chosen).clamp_(max=most).float()
-    wx = w * x
-    a, b = ordered_sum(wx * codes), ordered_sum((w * codes).mul_(codes))
-    codes.remainder_(256)
-    _sweep(x, w, wx, codes, a, b, None, most, lambda a_, b_: (a_ > 0) & (b_ > 0))
+        taken = torch.where(better, trial, taken)
+    codes = nearest(x * taken).clamp_(max=most).float()
+    a, b = _sweep(x, w, codes, (None, most), both_above=True)
     scale = torch.where(b > 0, a / b, 0.0)
     return Symmetric(torch.where(zero, 0.0, scale), codes.masked_fill_(zero, 0.0))
