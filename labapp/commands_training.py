@@ -11,6 +11,7 @@ import typer
 from core.artifacts import publish_folder
 from core.problems import LabError
 from core.settings import to_json
+from core.stages import run_to_end
 from labapp.commands import (
     JsonOption,
     app,
@@ -114,18 +115,32 @@ def train_command(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last save.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a model; its checkpoints are folders that transformers opens."""
+    """Train a model; its checkpoints are folders that transformers opens.
+
+    With torchrun several processes train it together, each on a batch of its own:
+    torchrun --standalone --nproc-per-node 2 -m labapp train --out DIR
+    """
+    from core.training.presets import read_plan
+    from core.training.processes import together
     from core.training.runs import resume_run, start_run
 
-    if resume:
-        stage = resume_run(out)
-    else:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    planned = _plan(preset, corpus, tokenizer, set_ or [])
+    plan = (read_plan(out) if resume else None) or planned
+    with together(plan.settings.device) as first:
+        if not resume and first and out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise LabError(
                 f"{out} exists already and is not an empty folder.",
                 "Choose another folder, or add --resume to go on with the run in it.",
             )
-        stage = start_run(out, _plan(preset, corpus, tokenizer, set_ or []))
+        stage = resume_run(out) if resume else start_run(out, planned)
+        if first:
+            _follow(stage, as_json)
+        else:
+            run_to_end(stage)
+
+
+def _follow(stage: Any, as_json: bool) -> None:
+    """Tell what happens in a run, to its end."""
     last: Any = None
     for event in shown(stage, as_json):
         if not as_json and (line := _told(event)):

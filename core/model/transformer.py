@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.model.cache import KVCache
+from core.model.causal import causal_attention, worth_keeping
 from core.model.config import ModelConfig
 from core.model.edits import NONE, Edits
 from core.model.rope import Rope, rope_table, turn
@@ -361,6 +362,8 @@ def _fused(q: Tensor, k: Tensor, v: Tensor, edits: Edits) -> Tensor:
     """The same as `_explicit` in one kernel that keeps no pattern."""
     T, S = q.shape[2], k.shape[2]
     shared = q.shape[1] != k.shape[1]
+    if edits.allowed is None and T == S and worth_keeping(q, k):
+        return causal_attention(q, k, v)
     if edits.allowed is None and (T == 1 or T == S):
         return F.scaled_dot_product_attention(q, k, v, is_causal=T > 1, enable_gqa=shared)
     return F.scaled_dot_product_attention(

@@ -146,7 +146,8 @@ class Controls:
     """What a person changes while a run goes on; the run looks at it between two steps.
 
     Attributes:
-        rate_factor: What the schedule's learning rate is multiplied by.
+        rate_factor: What the schedule's learning rate is multiplied by. What is set before a run goes on
+            multiplies the factor that it had.
         show_batch: Ask for one `SeenBatch` from the next step.
         changes: What was changed at which step; kept with the run.
     """

@@ -25,8 +25,9 @@ from core.settings import check
 from core.stages import Finished, Progress
 from core.tokenizer.tokenizer import Tokenizer
 from core.tokenizer.writing import write_tokenizer
+from core.training import processes
 from core.training.batches import validation_batches
-from core.training.checkpoints import Save, log_spaced, read_save, step_name, write_save
+from core.training.checkpoints import Save, log_spaced, read_save, write_save
 from core.training.events import (
     Began,
     Controls,
@@ -39,6 +40,7 @@ from core.training.events import (
     Trained,
     Validated,
 )
+from core.training.folders import CHECKPOINTS, SAVES, step_name
 from core.training.history import FILE, Journal, read_events
 from core.training.machine import check_device, choose_precision, step_flops
 from core.training.schedule import rate_share
@@ -46,7 +48,6 @@ from core.training.settings import TrainingSettings
 from core.training.tokens import SEPARATOR, Tokens, check_unchanged
 from core.training.trainer import Trainer
 
-CHECKPOINTS, SAVES = "checkpoints", "resume"
 _SAMPLE = 48  # new tokens of a sample
 _WINDOW = 20  # steps whose time gives the speed
 
@@ -108,13 +109,19 @@ class _Loop:
         self.saved_step = -1
         self.looked = -1  # the step after which all that comes between two steps is told
         self.factor = 1.0
+        self.writes = processes.is_first()
 
     def run(self) -> Told:
         """Tell everything, and keep it in the history."""
         yield Progress("Measuring this machine", 0, None, "steps")
         precision, self.peak = self._precision()
-        self.trainer = Trainer(self.work.config, self.settings, self.work.tokens.train, precision)
+        try:
+            self.trainer = Trainer(self.work.config, self.settings, self.work.tokens.train, precision)
+        except (RuntimeError, MemoryError) as error:
+            raise self._explained(error, self.saved.step if self.saved else 0) from error
         notes = self._restore()
+        (self.factor,) = processes.as_the_first([self.factor], self.settings.device)
+        self.controls.rate_factor *= self.factor  # what a person changed before the run had begun stays
         self.validation = validation_batches(
             self.work.tokens.validation, self.work.config.context, self.settings.batch,
             self.settings.evaluate_tokens,
@@ -124,21 +131,25 @@ class _Loop:
             yield from self._told(self._began(precision, notes))
             yield from self._go()
         except GeneratorExit:
-            self._save()
+            if self.writes:
+                self._save()
             raise
         except (RuntimeError, MemoryError) as error:
-            raise self._explained(error) from error
+            raise self._explained(error, self.trainer.step) from error
         finally:
-            self.journal.flush()
+            if self.writes:
+                self.journal.flush()
 
     def _precision(self) -> tuple[str, float]:
         wanted = self.settings.precision
         if wanted == "auto" and self.saved is not None:
             wanted = str(self.saved.state.get("precision", wanted))  # a run stays with what it began with
-        return choose_precision(wanted, self.settings.device)
+        precision, peak = choose_precision(wanted, self.settings.device)
+        half, peak = processes.as_the_first([float(precision == "bf16"), peak], self.settings.device)
+        return ("bf16" if half else "f32"), peak
 
     def _go(self) -> Told:
-        if self.looked != self.trainer.step:
+        if self.writes and self.looked != self.trainer.step:
             yield from self._look_around()
         times: deque[float] = deque(maxlen=_WINDOW)
         while self.trainer.step < self.settings.steps:
@@ -155,12 +166,14 @@ class _Loop:
             if not (math.isfinite(loss) and math.isfinite(gradient)):
                 raise self._no_number(loss, gradient)
             yield from self._told(self._stepped(loss, gradient, times))
-            yield from self._around()
-        if self.saved_step != self.trainer.step:
-            yield from self._told(self._saved())
+            if self.writes:
+                yield from self._around()
         model = self.work.folder / CHECKPOINTS / step_name(self.trainer.step)
-        if not model.is_dir():
+        if self.writes and self.saved_step != self.trainer.step:
+            yield from self._told(self._saved())
+        if self.writes and not model.is_dir():
             yield from self._told(self._keep())
+        processes.wait_for_all()
         done = Trained(self.trainer.step, self.work.folder, model, self.validation_loss)
         yield Finished(f"All {self.settings.steps:,} steps are done.", done)
 
@@ -230,10 +243,14 @@ class _Loop:
         return mark if len(mark) == 1 else []
 
     def _told(self, event: Event) -> Iterator[Event]:
+        if self.writes:
+            self._written(event)
+        yield event
+
+    def _written(self, event: Event) -> None:
         self.journal.keep(event)
         if not isinstance(event, Stepped) or event.step % 50 == 0:
             self.journal.flush()
-        yield event
 
     def _began(self, precision: str, notes: tuple[str, ...]) -> Began:
         facts, config = self.work.tokens.facts, self.work.config
@@ -258,7 +275,7 @@ class _Loop:
 
     def _restore(self) -> tuple[str, ...]:
         if self.saved is None:
-            if (self.work.folder / FILE).is_file():
+            if self.writes and (self.work.folder / FILE).is_file():
                 self.journal.cut_after(-1)  # it was gone before its first save
             return ()
         state, trainer = self.saved.state, self.trainer
@@ -266,10 +283,11 @@ class _Loop:
         trainer.optimizer.restore(self.saved.optimizer)
         trainer.step = self.saved_step = self.saved.step
         self.seconds = float(state.get("seconds", 0.0))
-        self.factor = self.controls.rate_factor = float(state.get("factor", 1.0))
+        self.factor = float(state.get("factor", 1.0))
         loss = state.get("validation_loss")
         self.validation_loss = float(loss) if isinstance(loss, float) else math.nan
-        self._rewind(bool(state.get("looked", True)))
+        if self.writes:
+            self._rewind(bool(state.get("looked", True)))
         threads = torch.get_num_threads()
         if state.get("threads") != threads:
             return (
@@ -291,7 +309,7 @@ class _Loop:
                 if isinstance(event, Began | Stepped | RateChanged) and event.step == step:
                     self.journal.keep(event)
         if changes:
-            self.factor = self.controls.rate_factor = changes[-1].factor
+            self.factor = changes[-1].factor
         if changes and changes[-1].step == step + 1:
             self.journal.keep(changes[-1])
 
@@ -343,11 +361,11 @@ class _Loop:
             "Go on from there with a lower learning rate, a longer warm-up, or gradients cut at 1.",
         )
 
-    def _explained(self, error: BaseException) -> BaseException:
+    def _explained(self, error: BaseException, done: int) -> BaseException:
         text = str(error).lower()
         if isinstance(error, MemoryError) or "alloc" in text or "out of memory" in text:
             return LabError(
-                f"The memory is full at step {self.trainer.step + 1:,}; {self._last()}",
+                f"The memory is full at step {done + 1:,}; {self._last()}",
                 f"Read the batch in {2 * self.settings.accumulation} parts (accumulation), or choose a "
                 "smaller batch, context or width.",
             )

@@ -23,6 +23,7 @@ from core.tokenizer.tokenizer import Tokenizer
 from core.tokenizer.train import TrainSettings, train_tokenizer
 from core.tokenizer.words import Text
 from core.tokenizer.writing import write_tokenizer
+from core.training import processes
 from core.training.events import Controls
 from core.training.loop import Told, Work, train
 from core.training.presets import PLAN, CorpusChoice, RunPlan, read_plan, with_settings
@@ -99,6 +100,14 @@ def open_run(folder: Path) -> Work:
 
 
 def _start(folder: Path, plan: RunPlan, controls: Controls) -> Told:
+    if processes.is_first():
+        yield from _prepare(folder, plan)
+    processes.wait_for_all()
+    yield from train(open_run(folder), controls)
+
+
+def _prepare(folder: Path, plan: RunPlan) -> Iterator[Progress]:
+    """Write the plan, the tokenizer and the tokens."""
     durable.ensure_folder(folder)
     plain_json.write_json(folder / PLAN, plan.to_json())
     texts, expected = yield from _texts(plan.corpus)
@@ -112,7 +121,6 @@ def _start(folder: Path, plan: RunPlan, controls: Controls) -> Told:
     write_tokenizer(tokenizer, folder / "tokenizer")
     durable.ensure_folder(folder / "tokens")
     yield from pass_on(encode_documents(texts, tokenizer, folder / "tokens", expected))
-    yield from train(open_run(folder), controls)
 
 
 def _texts(

@@ -9,12 +9,12 @@ import math
 from collections.abc import Iterator
 
 import torch
-import torch.distributed
 from torch import Tensor
 
 from core.model.config import ModelConfig
 from core.model.edits import NONE, Edits
 from core.model.initial import new_model
+from core.training import processes
 from core.training.batches import Batches
 from core.training.events import SeenBatch
 from core.training.objectives import cross_entropy
@@ -45,8 +45,7 @@ class Trainer:
         generator = torch.Generator().manual_seed(settings.seed)
         self.model = new_model(config, generator).to(settings.device)
         self.optimizer = Optimizer(self.model, settings, precision)
-        self._processes = _processes()
-        self.batches = Batches(ids, config.context, settings.batch * self._processes, settings.seed)
+        self.batches = Batches(ids, config.context, settings.batch * processes.count(), settings.seed)
         self.step = 0
         everywhere = torch.ones(config.context, config.context, dtype=torch.bool, device=settings.device)
         self._edits = NONE if settings.masked else Edits(allowed=everywhere)
@@ -112,24 +111,12 @@ class Trainer:
 
     def _mine(self, batch: Tensor) -> Tensor:
         """The sequences of this process."""
-        if self._processes == 1:
-            return batch
-        return batch.chunk(self._processes)[torch.distributed.get_rank()]
+        return batch.chunk(processes.count())[processes.number()]
 
     def _gather(self, loss: float) -> tuple[float, float]:
         """Loss and length of the gradient, averaged over all processes; the gradient is clipped."""
         parameters = [p for p in self.model.parameters() if p.grad is not None]
-        if self._processes > 1:
-            for gradient in (p.grad for p in parameters if p.grad is not None):
-                torch.distributed.all_reduce(gradient)
-                gradient /= self._processes
-            mean = torch.tensor(loss)
-            torch.distributed.all_reduce(mean)
-            loss = float(mean) / self._processes
+        mean = torch.tensor(loss, dtype=torch.float64, device=self.settings.device)
+        processes.average([*(p.grad for p in parameters if p.grad is not None), mean])
         longest = self.settings.clip or math.inf
-        return loss, float(torch.nn.utils.clip_grad_norm_(parameters, longest))
-
-
-def _processes() -> int:
-    ready = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return torch.distributed.get_world_size() if ready else 1
+        return float(mean), float(torch.nn.utils.clip_grad_norm_(parameters, longest))

@@ -338,6 +338,7 @@ class RunPage(LabPage):
         self._events = []
         self.folder, self.heard, self._work = work.folder, heard, work
         self.history = before
+        keep_memory()
         self.job = self.context.runner.start(
             Slot(self.lab.name, "run"), make, title=tr("Training: {name}", name=work.name), heavy=True,
             on_events=self._take, on_end=self._ended, batch_ms=BATCH,
@@ -374,6 +375,7 @@ class RunPage(LabPage):
 
     def _ended(self, outcome: Outcome) -> None:
         work, self._work, self.heard, self.job = self._work, None, None, None
+        share_memory()
         if work is not None:
             work.close()
         if isinstance(outcome, Done) and isinstance(outcome.finished.result, Trained):
