@@ -87,7 +87,7 @@ def signed_extreme(x: Tensor, dim: int = 0) -> Tensor:
         among = x.index_select(1 - dim, tied)
         first = among.abs().argmax(dim, keepdim=True)
         extreme[tied] = among.gather(dim, first).squeeze(dim)
-    return extreme
+    return extreme.add_(0.0)  # a zero is +0
 
 
 def chosen(new: Tensor, old: Tensor, better: Tensor) -> Tensor:
