@@ -90,6 +90,17 @@ def signed_extreme(x: Tensor, dim: int = 0) -> Tensor:
     return extreme.add_(0.0)  # a zero is +0
 
 
+def least(x: Tensor, dim: int = 0) -> Tensor:
+    """The smallest number of every block, (B); of zeros with both signs the first, since signs are stored."""
+    low = x.amin(dim)
+    zero = (low == 0).nonzero()[:, 0]
+    if len(zero):
+        among = x.index_select(1 - dim, zero)
+        first = (among == 0).to(torch.uint8).argmax(dim, keepdim=True)
+        low[zero] = among.gather(dim, first).squeeze(dim)
+    return low
+
+
 def chosen(new: Tensor, old: Tensor, better: Tensor) -> Tensor:
     """`torch.where(better, new, old)` by bits: where the choice is by chance, `where` takes ten times as long."""
     mask = better.to(torch.int32).neg_()

@@ -22,6 +22,7 @@ from torch import Tensor
 from core.quantization.exact import (
     NEAREST_AT_MOST,
     chosen,
+    least,
     nearest,
     ordered_sum,
     over,
@@ -198,8 +199,8 @@ def affine_search(x: Tensor, w: Tensor, grid: Grid) -> Affine:
     A minimum found by least squares also moves the grids that are tried after it, since ggml uses one
     variable for both.
     """
-    high, low = x.amax(0), x.amin(0)
-    minimum = low.clamp(max=0.0)
+    high, low = x.amax(0), least(x)
+    minimum = torch.where(low > 0, 0.0, low)
     flat = high <= minimum
     reach = torch.maximum(high.abs(), low.abs())
     zeros = torch.zeros_like(high)

@@ -21,6 +21,7 @@ from core.quantization.exact import (
     chosen,
     float16_bytes,
     inverse,
+    least,
     ordered_sum,
     over,
     signed_extreme,
@@ -115,20 +116,9 @@ def _affine(rows: Tensor, w: Tensor | None, most: int) -> tuple[Tensor, Tensor, 
     if w is not None:
         found = affine_search(rows.t().contiguous(), w, _FINE[most])
         return found.scale, -found.minimum, found.codes.to(torch.uint8).t().contiguous()
-    m = _least(rows)
+    m = least(rows, 1)
     d = (rows.amax(1) - m).abs_() / most  # without −0
     return d, m, _cut_off(_scaled(rows - m[:, None], d).add_(0.5), most, d)
-
-
-def _least(rows: Tensor) -> Tensor:
-    """The smallest number of each block; of zeros with both signs the first, whose sign is stored."""
-    least = rows.amin(1)
-    zero = (least == 0).nonzero()[:, 0]
-    if len(zero):
-        among = rows.index_select(0, zero)
-        first = (among == 0).to(torch.uint8).argmax(1, keepdim=True)
-        least[zero] = among.gather(1, first)[:, 0]
-    return least
 
 
 def _cut_off(numbers: Tensor, most: int, d: Tensor) -> Tensor:
