@@ -75,10 +75,12 @@ class Named:
     Attributes:
         name: Its name in GGUF files.
         shape: Sizes, the slowest-varying first; the last one is the length of a row.
+        kept: The type in which it is kept where it is not quantized.
     """
 
     name: str
     shape: tuple[int, ...]
+    kept: str = "F32"
 
     @property
     def numbers(self) -> int:
@@ -105,7 +107,7 @@ class Choice:
 
     @property
     def bytes(self) -> int:
-        """Bytes of its data in the file, without padding."""
+        """Bytes of its data, without padding."""
         return bytes_of(self.kind, self.tensor.numbers)
 
 
@@ -277,7 +279,7 @@ def _is_values(name: str) -> bool:
 
 def _choice(tensor: Named, recipe: Recipe, wish: Wish, counters: _Counters) -> Choice:
     if not may_be_quantized(tensor):
-        return Choice(tensor, "F32", "F32", "kept")
+        return Choice(tensor, tensor.kept, tensor.kept, "kept")
     if recipe.base in _PLAIN:
         return Choice(tensor, recipe.base, recipe.base, "base")
     named = next((kind for pattern, kind in wish.overrides if fnmatchcase(tensor.name, pattern)), None)

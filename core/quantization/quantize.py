@@ -1,0 +1,248 @@
+"""A model to a GGUF file in fewer bits, tensor after tensor: one event for each.
+
+From a Hugging Face folder the tables are brought into GGUF's order (GPT-2's are turned, Llama's queries and
+keys are paired anew); from a GGUF file they are taken as they lie, and those that have the type already are
+copied byte for byte. No more than one tensor is in memory at a time.
+
+Letters: R rows, C columns of a table; H heads, d the width of one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from core.formats.blocks import dequantize
+from core.formats.files import open_bounded
+from core.formats.weights import WeightReader
+from core.model.families import gguf_sources
+from core.model.source import ModelSource, Piece
+from core.problems import LabError
+from core.quantization.blocks import Slice, quantize_rows
+from core.quantization.metadata import Entry, copied, of_model, of_recipe, of_tokenizer, rope_factors
+from core.quantization.recipes import Choice, Named, Plan, Wish, make_plan
+from core.quantization.writing import GgufFile
+from core.stages import Finished, Progress
+from core.tokenizer.tokenizer import Tokenizer
+
+ROPE = "rope_freqs.weight"
+
+
+@dataclass(frozen=True)
+class TensorDone:
+    """A tensor is written.
+
+    Attributes:
+        index: Its place, from 0.
+        count: Tensors in all.
+        choice: Name, shape, type and why it has it.
+        stored: The type that it had before.
+        bytes: Of its data in the new file.
+        error: Root mean square of the rounding errors against that of the weights; 0 where nothing changed.
+        largest: The largest error of one weight.
+        copied: Whether its bytes were copied, since the type is the same.
+    """
+
+    index: int
+    count: int
+    choice: Choice
+    stored: str
+    bytes: int
+    error: float
+    largest: float
+    copied: bool
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A model in fewer bits.
+
+    Attributes:
+        path: The file.
+        plan: Types, bytes and bits per weight.
+        tensors: What was done to each.
+        file_bytes: Bytes of the whole file.
+    """
+
+    path: Path
+    plan: Plan
+    tensors: tuple[TensorDone, ...]
+    file_bytes: int
+
+    @property
+    def round_trips(self) -> int:
+        """How many tensors had their type before: their codes are the old ones, not a new rounding."""
+        return sum(done.copied and done.choice.why != "kept" for done in self.tensors)
+
+
+def plan_for(source: ModelSource, wish: Wish) -> Plan:
+    """What a recipe would do to a model; nothing is read or written.
+
+    Raises:
+        LabError: No such recipe or type, or an override that fits no tensor.
+    """
+    return make_plan([tensor for tensor, _, _ in _tensors(source)], source.config, wish)
+
+
+def quantize_model(
+    source: ModelSource,
+    out: Path,
+    wish: Wish,
+    tokenizer: Tokenizer | None = None,
+    importances: Mapping[str, Tensor] | None = None,
+    adds_bos: bool = False,
+) -> Iterator[Progress | TensorDone | Finished[Quantized]]:
+    """Write a model as a GGUF file.
+
+    Args:
+        source: From `open_model`.
+        out: The file; nothing may be there.
+        wish: Recipe and overrides.
+        tokenizer: Of a folder; a GGUF file's own is copied with its metadata. None for a model without.
+        importances: For a tensor's name in GGUF, how much each column counts, (C); tensors without are rounded
+            as if there were none.
+        adds_bos: Whether a text is to begin with the token for that; a GGUF file says it itself.
+
+    Raises:
+        LabError: As `plan_for`; the file exists; the tokenizer cannot be written; while it runs: a number is
+            not finite, or the disk refused. Nothing is left behind then.
+    """
+    importances = importances or {}
+    wish = Wish(wish.recipe, wish.overrides, bool(importances))
+    plan = plan_for(source, wish)
+    if source.header is not None:
+        entries = copied(source.header)
+    else:
+        entries = of_model(source.config, source.name)
+        entries += of_tokenizer(tokenizer, source.config.vocab_size, adds_bos)
+    if not out.parent.is_dir():
+        raise LabError(f"The folder {out.parent} does not exist.", "Choose a folder that does.")
+    return _write(source, GgufFile(out), out, plan, entries + of_recipe(plan.recipe), importances)
+
+
+def _tensors(source: ModelSource) -> list[tuple[Named, Piece | None, int]]:
+    """Every tensor of the file to be: name and shape, what it is read from, and the heads to pair anew or 0."""
+    config, family, made = source.config, source.family, []
+    from_gguf = source.header is not None
+    for parameter, pieces in source.parameters.items():
+        heads = (config.heads, config.kv_heads, 0) if family.interleaved and len(pieces) == 3 else (0, 0, 0)
+        for name, piece, paired in zip(gguf_sources(family, parameter), pieces, heads, strict=False):
+            shape = piece.stored.shape[::-1] if piece.transposed else piece.stored.shape
+            kept = piece.stored.kind if from_gguf else "F32"
+            made.append((Named(name, shape, kept), piece, 0 if from_gguf else paired))
+    factors = rope_factors(config)
+    if factors is not None:
+        made.append((Named(ROPE, tuple(factors.shape)), None, 0))
+    return made
+
+
+def _write(
+    source: ModelSource,
+    file: GgufFile,
+    out: Path,
+    plan: Plan,
+    entries: list[Entry],
+    importances: Mapping[str, Tensor],
+) -> Iterator[Progress | TensorDone | Finished[Quantized]]:
+    tensors = _tensors(source)
+    largest = max(tensor.numbers for tensor, _, _ in tensors)
+    buffer = torch.empty(largest)
+    finished = []
+    done, total, doing = 0, plan.numbers, f"{source.name} to {plan.recipe.name}"
+    with WeightReader() as reader, file:
+        file.begin(entries, [(c.tensor.name, c.tensor.shape, c.kind) for c in plan.choices])
+        for index, (choice, (tensor, piece, paired)) in enumerate(zip(plan.choices, tensors, strict=True)):
+            yield Progress(doing, done, total, "weights")
+            stored = piece.stored.kind if piece is not None else "F32"
+            as_it_is = source.header is not None and piece is not None and stored == choice.kind
+            if as_it_is and piece is not None:
+                raw, error = _copy(piece), _Error()
+            else:
+                for read in _read(reader, source, piece, paired, buffer[: tensor.numbers]):
+                    yield read
+                rows = buffer[: tensor.numbers].view(-1, tensor.shape[-1])
+                raw = torch.empty(choice.bytes, dtype=torch.uint8)
+                error, begin = _Error(), 0
+                for piece_done in quantize_rows(rows, choice.kind, importances.get(tensor.name), tensor.name):
+                    raw[begin : begin + piece_done.raw.numel()] = piece_done.raw.view(-1)
+                    begin += piece_done.raw.numel()
+                    error.add(rows, piece_done, choice)
+                    yield Progress(doing, done + (piece_done.begin + 1) * rows.shape[1], total, "weights")
+            file.add(raw)
+            done += tensor.numbers
+            finished.append(
+                TensorDone(
+                    index, len(tensors), choice, stored, len(raw), error.relative, error.largest, as_it_is
+                )
+            )
+            yield finished[-1]
+        file.finish()
+    made = Quantized(out, plan, tuple(finished), out.stat().st_size)
+    yield Finished(f"{plan.title}: {plan.bits_per_weight:.2f} bits a weight.", made)
+
+
+def _copy(piece: Piece) -> Tensor:
+    """The bytes of a tensor as they stand in its file."""
+    raw = torch.empty(piece.stored.size, dtype=torch.uint8)
+    with open_bounded(piece.stored.path) as file:
+        file.move_to(piece.stored.start)
+        file.read_into(memoryview(raw.numpy().data))
+    return raw
+
+
+def _read(
+    reader: WeightReader, source: ModelSource, piece: Piece | None, paired: int, out: Tensor
+) -> Iterator[Progress]:
+    """Read a tensor as float32 in GGUF's order."""
+    if piece is None:
+        factors = rope_factors(source.config)
+        if factors is not None:
+            out.copy_(factors)
+        return
+    for read in reader.read(piece.stored, out):
+        yield Progress(f"Reading {piece.stored.name}", read, piece.stored.size, "bytes")
+    table = out.view(piece.stored.shape)
+    if piece.transposed:
+        out.copy_(table.t().reshape(-1))
+    elif paired:
+        halves = table.view(paired, 2, -1, *table.shape[1:])  # (H, 2, d/2, …): pairs lie half a head apart
+        out.copy_(halves.transpose(1, 2).reshape(-1))
+
+
+class _Error:
+    """How far the rounded weights of a tensor lie from the true ones."""
+
+    def __init__(self) -> None:
+        self._squares = self._of_weights = 0.0
+        self.largest = 0.0
+
+    @property
+    def relative(self) -> float:
+        return math.sqrt(self._squares / self._of_weights) if self._of_weights else 0.0
+
+    def add(self, rows: Tensor, made: Slice, choice: Choice) -> None:
+        """Count some rows.
+
+        Raises:
+            LabError: A scale is beyond what 16 bits hold, so that the weights cannot be had back.
+        """
+        if choice.kind == "F32":
+            return
+        true = rows[made.begin : made.begin + len(made.raw)]
+        back = torch.empty(true.shape)
+        dequantize(made.raw.reshape(-1), choice.kind, back.view(-1))
+        back -= true
+        low, high = float(back.amin()), float(back.amax())
+        if not math.isfinite(low + high):
+            raise LabError(
+                f"{choice.tensor.name} holds weights that are too large for {choice.kind}: a scale is beyond 65,504.",
+                "Choose BF16, or another checkpoint.",
+            )
+        self.largest = max(self.largest, -low, high)
+        self._squares += float(torch.linalg.vector_norm(back)) ** 2
+        self._of_weights += float(torch.linalg.vector_norm(true)) ** 2
