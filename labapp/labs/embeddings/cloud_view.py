@@ -50,6 +50,7 @@ ZOOM = 1.2  # factor of a key or a notch of the wheel
 LABELS = 46  # names at zoom 1; more come with zoom
 FONT = (11, 20)  # px of names: at zoom 1, and at most
 TRIED = 12  # points that are tried for each name written
+SLICE = 4096  # of the order of names that are looked at together
 SPIN_MS = 33  # between two pictures while the cloud turns by itself
 SPIN = 0.012  # radians
 LARGE = 1.5e6  # pixels of an image at most: on screens with more it is drawn coarser
@@ -345,9 +346,12 @@ class CloudView(QWidget):
         inside = np.flatnonzero((x > 0) & (x < self.width()) & (y > 0) & (y < self.height()))
         place[self.rows[inside]] = inside
         first = [] if self.chosen is None else [self.chosen]
-        ordered = [np.array(first, dtype=np.intp), self._marked[: 4 * most], self.selected[: 4 * most], self._order]
+        ordered = [np.array(first, dtype=np.intp), self._marked[: 4 * most], self.selected[: 4 * most]]
+        ordered += [self._order[n : n + SLICE] for n in range(0, len(self._order), SLICE)]
         found: list[int] = []
         for rows in ordered:
+            if len(found) >= TRIED * most:
+                break
             rows = rows[place[rows] >= 0]
             found += rows[: TRIED * most - len(found)].tolist()
         rows = np.array(list(dict.fromkeys(found)), dtype=np.intp)

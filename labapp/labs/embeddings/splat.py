@@ -80,7 +80,7 @@ def normalized(points: Floats) -> Floats:
     if not good.any():
         return made
     shown = np.where(good[:, None], points, 0).astype(np.float32)
-    made[:, : points.shape[1]] = shown - shown[good].mean(0, dtype=np.float64).astype(np.float32)
+    made[:, : points.shape[1]] = shown - np.median(shown[good], axis=0)
     made[~good] = 0
     far = np.sqrt((made * made).sum(1))
     made /= float(np.quantile(far, NEARLY_ALL)) or 1.0
