@@ -93,15 +93,31 @@ def answer_all(
     Raises:
         LabError: A prompt is longer than the model's context.
     """
-    spoken = _spoken(tokenizer, model.config.vocab_size)
-    texts = [""] * len(prompts)
-    done = 0
     rows = [document_ids(tokenizer, prompt) for prompt in prompts]
+    return (yield from answer_rows(model, tokenizer, rows, tokens, enough, doing))
+
+
+def answer_rows(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    rows: Sequence[Sequence[int]],
+    tokens: int,
+    enough: Callable[[str], bool],
+    doing: str,
+) -> Generator[Progress, None, list[str]]:
+    """As `answer_all`, for prompts that are ids already, such as chats.
+
+    Raises:
+        LabError: A prompt is longer than the model's context.
+    """
+    spoken = _spoken(tokenizer, model.config.vocab_size)
+    texts = [""] * len(rows)
+    done = 0
     for numbers, ids in equal_lengths(model, rows):
         for ended, written in _decode(model, tokenizer, ids, tokens, enough, spoken):
             for number, text in zip(numbers, written, strict=True):
                 texts[number] = text
-            yield Progress(doing, done + ended, len(prompts), "questions")
+            yield Progress(doing, done + ended, len(rows), "questions")
         done += len(numbers)
     return texts
 

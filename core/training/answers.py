@@ -7,7 +7,6 @@ head. Letters as in `objectives.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,11 +14,9 @@ from torch import Tensor
 
 from core.model.transformer import Transformer
 from core.training.finetune_settings import FinetuneSettings
+from core.training.lessons import Measures
 from core.training.objectives import dpo, ipo, sums, token_logs
 from core.training.pieces import Padded
-
-Measures = Mapping[str, tuple[float, float]]
-"""Of each name a sum and a count; their quotient is the measure."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +95,7 @@ class Pairs:
 
 
 def of_comparisons(
-    made: Read, part: Pairs, settings: FinetuneSettings, pairs: int, chosen_tokens: int
+    made: Read, part: Pairs, settings: FinetuneSettings, pairs: int, chosen_tokens: float
 ) -> tuple[Tensor, Measures]:
     """DPO or IPO, with −ln p of the better answers added where that is asked for, and TRL's measures.
 
@@ -148,22 +145,3 @@ def _measures(made: Read, h: Tensor, logs: Tensor, of_chosen: Tensor, beta: floa
         "entropy": (float(made.entropy.sum()), float(len(made.logs))),
         "mean_token_accuracy": (float(made.best[of_chosen].sum()), tokens),
     }
-
-
-def added(several: Iterable[Measures]) -> dict[str, float]:
-    """Measures of several parts as one number each.
-
-    >>> added([{"entropy": (2.0, 1.0)}, {"entropy": (2.0, 3.0)}])
-    {'entropy': 1.0}
-    """
-    totals: dict[str, tuple[float, float]] = {}
-    for measures in several:
-        for name, (value, count) in measures.items():
-            before = totals.get(name, (0.0, 0.0))
-            totals[name] = (before[0] + value, before[1] + count)
-    return {name: value / count if count else 0.0 for name, (value, count) in totals.items()}
-
-
-def of_twos(chosen: Sequence[float], rejected: Sequence[float]) -> Tensor:
-    """ln π_ref as a part wants it, (2 B,)."""
-    return torch.tensor([*chosen, *rejected])

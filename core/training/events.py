@@ -87,6 +87,21 @@ class Validated:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What is measured beside the loss, under TRL's names: "rewards/margins", "logps/chosen", "entropy", …
+
+    Attributes:
+        step: Steps done.
+        of: "train" for the batch of that step, "validation" for a look at what is never trained on.
+        values: Each measure by name.
+    """
+
+    step: int
+    of: str
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Sampled:
     """The model went on from a prompt by itself, always taking the most probable token."""
 
@@ -174,4 +189,4 @@ class Trained:
     validation_loss: float
 
 
-Event = Began | Stepped | Validated | Sampled | Saved | Kept | RateChanged | SeenBatch
+Event = Began | Stepped | Validated | Measured | Sampled | Saved | Kept | RateChanged | SeenBatch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import os
@@ -14,12 +16,14 @@ from core.artifacts.durable import explain, write_file
 from core.formats.bounded_json import parse_json
 from core.problems import LabError
 from core.stages import Finished
-from core.training.events import Began, Event, Kept, RateChanged, Sampled, Saved, Stepped, Validated
+from core.training.events import Began, Event, Kept, Measured, RateChanged, Sampled, Saved, Stepped, Validated
 from core.training.presets import RunPlan, read_plan
 
 FILE = "metrics.jsonl"
-KINDS = {kind.__name__: kind for kind in (Began, Stepped, Validated, Sampled, Saved, Kept, RateChanged)}
+_ALL = (Began, Stepped, Validated, Measured, Sampled, Saved, Kept, RateChanged)
+KINDS = {kind.__name__: kind for kind in _ALL}
 _LINE_AT_MOST = 100_000  # characters
+_OF_STEPS = ("step", "loss", "rate", "gradient", "tokens", "seconds", "tokens_per_second", "utilization")
 _SPELLED = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -30,7 +34,7 @@ class History:
     Attributes:
         plan: What was planned, or None where it cannot be read.
         began: The last beginning.
-        steps, validated, sampled, kept, changes: Events of each kind, in their order.
+        steps, validated, sampled, kept, changes, measured: Events of each kind, in their order.
     """
 
     plan: RunPlan | None = None
@@ -40,6 +44,7 @@ class History:
     sampled: tuple[Sampled, ...] = ()
     kept: tuple[Kept, ...] = ()
     changes: tuple[RateChanged, ...] = ()
+    measured: tuple[Measured, ...] = ()
 
     @property
     def finished(self) -> bool:
@@ -156,6 +161,7 @@ def history_of(events: Iterable[Event], plan: RunPlan | None) -> History:
         plan, began[-1] if began else None,
         tuple(by_kind.get(Stepped, ())), tuple(by_kind.get(Validated, ())),
         tuple(by_kind.get(Sampled, ())), tuple(by_kind.get(Kept, ())), tuple(by_kind.get(RateChanged, ())),
+        tuple(by_kind.get(Measured, ())),
     )  # fmt: skip
 
 
@@ -173,6 +179,20 @@ def smoothed(values: list[float], beta: float = 0.9) -> list[float]:
             weight = beta * weight + (1 - beta)
         made.append(mean / weight if weight else math.nan)
     return made
+
+
+def steps_csv(history: History) -> str:
+    """Every step and every look at validation of a run, a line each."""
+    looks = {one.step: one for one in history.validated}
+    steps = {one.step: one for one in history.steps}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*_OF_STEPS, "validation_loss", "bits_per_byte"])
+    for number in sorted({*steps, *looks}):
+        step, look = steps.get(number), looks.get(number)
+        told = [getattr(step, name) for name in _OF_STEPS[1:]] if step else [""] * (len(_OF_STEPS) - 1)
+        writer.writerow([number, *told, *([look.loss, look.bits_per_byte] if look else ["", ""])])
+    return text.getvalue()
 
 
 def replay(values: dict[str, Any], folder: Path) -> list[Event]:

@@ -17,22 +17,19 @@ import torch
 
 from core.artifacts import durable
 from core.model.config import ModelConfig
-from core.model.export import write_model
 from core.model.generation import Reader, Wrote, generate
 from core.model.settings import GenerationSettings
 from core.problems import LabError
 from core.settings import check
 from core.stages import Finished, Progress
-from core.tokenizer.tokenizer import Tokenizer
-from core.tokenizer.writing import write_tokenizer
 from core.training import processes
-from core.training.batches import validation_batches
 from core.training.checkpoints import Save, log_spaced, read_save, write_save
 from core.training.events import (
     Began,
     Controls,
     Event,
     Kept,
+    Measured,
     RateChanged,
     Sampled,
     Saved,
@@ -42,13 +39,12 @@ from core.training.events import (
 )
 from core.training.folders import CHECKPOINTS, SAVES, step_name
 from core.training.history import FILE, Journal, read_events
+from core.training.lessons import Lesson
 from core.training.machine import check_device, choose_precision, step_flops
 from core.training.schedule import rate_share
 from core.training.settings import TrainingSettings
-from core.training.tokens import SEPARATOR, Tokens, check_unchanged
 from core.training.trainer import Trainer
 
-_SAMPLE = 48  # new tokens of a sample
 _WINDOW = 20  # steps whose time gives the speed
 
 Told = Iterator[Progress | Event | Finished[Trained]]
@@ -60,19 +56,20 @@ class Work:
 
     Attributes:
         folder: The run's own.
-        config: Shape of the model.
+        lesson: What it learns from, and with which loss.
         settings: How it is trained.
-        tokens: What it learns from.
-        tokenizer: How those were made.
         prompts: What it goes on from at each look at validation.
     """
 
     folder: Path
-    config: ModelConfig
+    lesson: Lesson
     settings: TrainingSettings
-    tokens: Tokens
-    tokenizer: Tokenizer
     prompts: tuple[str, ...] = ()
+
+    @property
+    def config(self) -> ModelConfig:
+        """Shape of the model."""
+        return self.lesson.config
 
 
 def train(work: Work, controls: Controls | None = None) -> Told:
@@ -83,17 +80,17 @@ def train(work: Work, controls: Controls | None = None) -> Told:
         controls: What a person changes meanwhile.
 
     Raises:
-        LabError: A setting is outside its limits, there is no such device, or the tokens are not those of the
-            last save. While it goes on: the loss is no number, the disk or the memory is full.
+        LabError: A setting is outside its limits, there is no such device, or what is learned from is not
+            that of the last save. While it goes on: the loss is no number, the disk or the memory is full.
     """
     check(work.settings)
     check_device(work.settings.device)
     saved = read_save(work.folder / SAVES)
-    if saved is not None and saved.state.get("tokens") != work.tokens.facts.sha256:
+    if saved is not None and saved.state.get("tokens") != work.lesson.facts.identity:
         raise LabError(
             "The last save of this run was made with other tokens.", "Start a new run for the changed text."
         )
-    check_unchanged(work.tokens)
+    work.lesson.check()
     return _Loop(work, controls or Controls(), saved).run()
 
 
@@ -116,16 +113,13 @@ class _Loop:
         yield Progress("Measuring this machine", 0, None, "steps")
         precision, self.peak = self._precision()
         try:
-            self.trainer = Trainer(self.work.config, self.settings, self.work.tokens.train, precision)
+            self.trainer = Trainer(self.work.lesson, self.settings, precision)
         except (RuntimeError, MemoryError) as error:
             raise self._explained(error, self.saved.step if self.saved else 0) from error
         notes = self._restore()
         (self.factor,) = processes.as_the_first([self.factor], self.settings.device)
         self.controls.rate_factor *= self.factor  # what a person changed before the run had begun stays
-        self.validation = validation_batches(
-            self.work.tokens.validation, self.work.config.context, self.settings.batch,
-            self.settings.evaluate_tokens,
-        )  # fmt: skip
+        self.validation = self.work.lesson.looks()
         self.kept = set(log_spaced(self.settings.steps))
         try:
             yield from self._told(self._began(precision, notes))
@@ -165,7 +159,7 @@ class _Loop:
             self.seconds += times[-1]
             if not (math.isfinite(loss) and math.isfinite(gradient)):
                 raise self._no_number(loss, gradient)
-            yield from self._told(self._stepped(loss, gradient, times))
+            yield from self._told(self._stepped(loss, gradient, times), *self._measured("train"))
             if self.writes:
                 yield from self._around()
         model = self.work.folder / CHECKPOINTS / step_name(self.trainer.step)
@@ -212,11 +206,11 @@ class _Loop:
                 yield Progress("Looking at validation", n, len(self.validation), "batches")
             else:
                 loss = result
-        facts = self.work.tokens.facts
-        self.validation_loss = loss
-        per_byte = loss / math.log(2) * facts.validation / max(1, facts.validation_bytes)
-        tokens = sum(b.shape[0] * (b.shape[1] - 1) for b in self.validation)
-        yield from self._told(Validated(step, loss, per_byte, tokens))
+        if self.validation:
+            self.validation_loss = loss
+            weight = round(sum(weight for _, weight in self.validation))
+            look = Validated(step, loss, self.work.lesson.per_byte(loss), weight)
+            yield from self._told(look, *self._measured("validation"))
         for prompt in self.work.prompts:
             text = yield from self._sample(prompt)
             yield from self._told(Sampled(step, prompt, text))
@@ -224,9 +218,9 @@ class _Loop:
             yield from self._told(self._keep())
 
     def _sample(self, prompt: str) -> Generator[Progress, None, str]:
-        tokenizer = self.work.tokenizer
-        start = [*self._mark(), *tokenizer.encode(prompt)]
-        most = min(_SAMPLE, self.work.config.context - len(start))
+        lesson, tokenizer = self.work.lesson, self.work.lesson.tokenizer
+        start = lesson.prompt_ids(prompt)
+        most = min(lesson.sample_tokens, lesson.config.context - len(start))
         if most < 1:
             return ""
         written: list[int] = []
@@ -238,14 +232,12 @@ class _Loop:
                     yield Progress("Writing a sample", len(written), most, "tokens")
         return tokenizer.decode_text(written)
 
-    def _mark(self) -> list[int]:
-        mark = self.work.tokenizer.encode(SEPARATOR, special="all")
-        return mark if len(mark) == 1 else []
-
-    def _told(self, event: Event) -> Iterator[Event]:
+    def _told(self, *events: Event) -> Iterator[Event]:
+        """Keep events in the history, then tell them: what belongs together is kept whole."""
         if self.writes:
-            self._written(event)
-        yield event
+            for event in events:
+                self._written(event)
+        yield from events
 
     def _written(self, event: Event) -> None:
         self.journal.keep(event)
@@ -253,23 +245,28 @@ class _Loop:
             self.journal.flush()
 
     def _began(self, precision: str, notes: tuple[str, ...]) -> Began:
-        facts, config = self.work.tokens.facts, self.work.config
+        facts, learns = self.work.lesson.facts, self.trainer.weights().values()
         self.precision = precision
         return Began(
-            self.trainer.step, self.settings.steps, sum(p.numel() for p in self.trainer.model.parameters()),
-            facts.train, facts.validation, self.trainer.step_tokens, config.vocab_size,
-            math.log(config.vocab_size), facts.unigram, facts.floor, precision, self.peak, notes,
+            self.trainer.step, self.settings.steps, sum(p.numel() for p in learns), facts.tokens,
+            facts.validation, facts.step_tokens, self.work.config.vocab_size, facts.chance_loss,
+            facts.unigram_loss, facts.floor_loss, precision, self.peak, notes,
         )  # fmt: skip
 
     def _stepped(self, loss: float, gradient: float, times: deque[float]) -> Stepped:
         step = self.trainer.step
         a_step = sum(times) / len(times)
-        speed = self.trainer.step_tokens / a_step
-        reached = step_flops(self.work.config, self.trainer.step_tokens) / a_step / self.peak
+        tokens = self.work.lesson.tokens_before(step)
+        step_tokens = (tokens - self.work.lesson.tokens_before(step - len(times))) // len(times)
+        speed = step_tokens / a_step
+        reached = step_flops(self.work.config, step_tokens) / a_step / self.peak
         rate = self.settings.rate * rate_share(step, self.settings) * self.factor
         left = (self.settings.steps - step) * a_step
-        tokens = step * self.trainer.step_tokens
         return Stepped(step, loss, rate, gradient, tokens, self.seconds, speed, reached, left)
+
+    def _measured(self, of: str) -> tuple[Measured, ...]:
+        found = self.trainer.measures
+        return (Measured(self.trainer.step, of, found),) if found else ()
 
     # Saves
 
@@ -279,9 +276,8 @@ class _Loop:
                 self.journal.cut_after(-1)  # it was gone before its first save
             return ()
         state, trainer = self.saved.state, self.trainer
-        trainer.model.load_state_dict(self.saved.weights)
-        trainer.optimizer.restore(self.saved.optimizer)
-        trainer.step = self.saved_step = self.saved.step
+        trainer.restore(self.saved.weights, self.saved.optimizer, self.saved.step)
+        self.saved_step = self.saved.step
         self.seconds = float(state.get("seconds", 0.0))
         self.factor = float(state.get("factor", 1.0))
         loss = state.get("validation_loss")
@@ -306,7 +302,10 @@ class _Loop:
         self.journal.cut_after(step if looked else step - 1)
         if not looked:
             for event in events:
-                if isinstance(event, Began | Stepped | RateChanged) and event.step == step:
+                of_step = isinstance(event, Began | Stepped | RateChanged) or (
+                    isinstance(event, Measured) and event.of == "train"
+                )
+                if of_step and getattr(event, "step", -1) == step:
                     self.journal.keep(event)
         if changes:
             self.factor = changes[-1].factor
@@ -322,14 +321,13 @@ class _Loop:
             return self.work.folder / SAVES / step_name(trainer.step)
         self.journal.flush(sync=True)
         state = {
-            "tokens": self.work.tokens.facts.sha256, "threads": torch.get_num_threads(),
+            "tokens": self.work.lesson.facts.identity, "threads": torch.get_num_threads(),
             "seconds": self.seconds,
             "factor": self.factor, "precision": self.precision, "looked": self.looked == trainer.step,
             "validation_loss": self.validation_loss if math.isfinite(self.validation_loss) else None,
         }  # fmt: skip
-        weights: dict[str, torch.Tensor] = dict(trainer.model.named_parameters())
         folder = write_save(
-            self.work.folder / SAVES, trainer.step, weights, trainer.optimizer.tensors(), state
+            self.work.folder / SAVES, trainer.step, trainer.weights(), trainer.optimizer.tensors(), state
         )
         self.saved_step = trainer.step
         return folder
@@ -343,9 +341,7 @@ class _Loop:
         durable.remove_folder(staging)
         try:
             durable.ensure_folder(staging)
-            end = next(iter(self._mark()), None)
-            write_model(self.work.config, dict(self.trainer.model.named_parameters()), staging, end=end)
-            write_tokenizer(self.work.tokenizer, staging)
+            self.work.lesson.write(self.trainer.model, staging)
             durable.remove_folder(target)
             durable.move_folder(staging, target)
         finally:

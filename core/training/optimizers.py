@@ -87,7 +87,7 @@ class Optimizer:
 
     def __init__(self, model: Transformer, settings: TrainingSettings, precision: str = "f32") -> None:
         self.settings = settings
-        named = list(model.named_parameters())
+        named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         matrices = [(n, p) for n, p in named if p.dim() == 2 and n.startswith("blocks.")]
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.muon = Muon(matrices if settings.optimizer == "muon" else [], dtype)

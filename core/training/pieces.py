@@ -96,8 +96,8 @@ def encode_rows(rows: Rows, tokenizer: Tokenizer, context: int) -> Iterator[Prog
 
 def _encode(rows: Rows, tokenizer: Tokenizer, context: int) -> Iterator[Progress | Finished[Pieces]]:
     made: list[Piece | Two] = []
-    row: Row
-    for n, row in enumerate(rows, 1):
+    each: Sequence[Row] = rows
+    for n, row in enumerate(each, 1):
         try:
             piece = encode_row(row, tokenizer)
         except LabError as error:

@@ -25,6 +25,7 @@ from core.tokenizer.words import Text
 from core.tokenizer.writing import write_tokenizer
 from core.training import processes
 from core.training.events import Controls
+from core.training.lessons import Pretraining
 from core.training.loop import Told, Work, train
 from core.training.presets import PLAN, CorpusChoice, RunPlan, read_plan, with_settings
 from core.training.tokens import SEPARATOR, encode_documents, open_tokens
@@ -96,7 +97,8 @@ def open_run(folder: Path) -> Work:
         raise LabError(f"{durable.shown(folder)} holds no run that can go on.", "Start a new one.")
     tokenizer = read_tokenizer(folder / "tokenizer")
     config = plan.shape.config(tokenizer.vocab_size)
-    return Work(folder, config, plan.settings, open_tokens(folder / "tokens"), tokenizer, plan.prompts)
+    lesson = Pretraining(config, open_tokens(folder / "tokens"), tokenizer, plan.settings)
+    return Work(folder, lesson, plan.settings, plan.prompts)
 
 
 def _start(folder: Path, plan: RunPlan, controls: Controls) -> Told:

@@ -82,7 +82,7 @@ def test_a_full_memory_names_the_step_and_more_parts(tmp_path: Path, monkeypatch
     def refuse(*_: object, **__: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
 
-    monkeypatch.setattr("core.training.trainer.cross_entropy", refuse)
+    monkeypatch.setattr("core.training.lessons.cross_entropy", refuse)
     with pytest.raises(LabError, match="The memory is full at step 1") as caught:
         run_to_end(begin(tmp_path))
     assert "2 parts" in caught.value.remedy

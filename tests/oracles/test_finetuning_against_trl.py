@@ -18,8 +18,9 @@ from core.model.export import write_model
 from core.model.initial import new_model
 from core.model.transformer import Transformer
 from core.training.adapters import read_adapter, write_adapter
-from core.training.answers import Pairs, added, of_comparisons, of_demonstrations, read
+from core.training.answers import Pairs, of_comparisons, of_demonstrations, read
 from core.training.finetune_settings import FinetuneSettings
+from core.training.lessons import added
 from core.training.lora import Adapter, Thin, cut_to, merged, new_adapter, singular_values, with_adapter
 from core.training.pieces import Piece, Two, padded
 from core.training.settings import ShapeSettings

@@ -13,6 +13,7 @@ from core.tokenizer.learn import learn_merges
 from core.tokenizer.patterns import pattern
 from core.tokenizer.tokenizer import Tokenizer
 from core.training.events import Controls
+from core.training.lessons import Pretraining
 from core.training.loop import Told, Work, train
 from core.training.settings import ShapeSettings, TrainingSettings
 from core.training.tokens import SEPARATOR, encode_documents, open_tokens
@@ -42,7 +43,8 @@ def work(folder: Path, **changes: Any) -> Work:
         texts = [Document(f"{n} and {n} is {2 * n}.", "sums") for n in range(110)]
         run_to_end(encode_documents(texts, words, tokens))
     config = SHAPE.config(words.vocab_size)
-    return Work(folder, config, settings(**changes), open_tokens(tokens), words, ("7 and",))
+    wanted = settings(**changes)
+    return Work(folder, Pretraining(config, open_tokens(tokens), words, wanted), wanted, ("7 and",))
 
 
 def begin(folder: Path, controls: Controls | None = None, **changes: Any) -> Told:

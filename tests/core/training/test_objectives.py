@@ -11,8 +11,9 @@ from torch import Tensor
 
 from core.model.initial import new_model
 from core.model.transformer import Transformer
-from core.training.answers import Pairs, added, of_comparisons, of_demonstrations, pair_losses, read
+from core.training.answers import Pairs, of_comparisons, of_demonstrations, pair_losses, read
 from core.training.finetune_settings import FinetuneSettings
+from core.training.lessons import added
 from core.training.objectives import dpo, ipo, sums, token_logs
 from core.training.pieces import Piece, Two, padded
 from core.training.settings import ShapeSettings
