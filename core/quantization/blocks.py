@@ -6,6 +6,8 @@ taken in slices, so that what is computed at once stays small. Reading blocks is
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -19,7 +21,9 @@ from core.problems import LabError
 from core.quantization import small_blocks, super_blocks
 from core.quantization.exact import root
 
-AT_ONCE = 1 << 18  # numbers: 1 MB, and some ten times that while they are worked on
+AT_ONCE = 1 << 20  # numbers that all cores work on: 4 MB, and some ten times that while they are worked on
+ALONE = 32_000  # numbers that torch leaves to one core (its grain is 32,768)
+_TRY_AGAIN = 24  # slices after which the slower way is tried again
 
 _BLOCKS = {form.name: form for form in GGML_TYPES.values()}
 _SMALL: dict[str, Callable[[Tensor, Tensor | None, Tensor], None]] = {
@@ -125,12 +129,38 @@ def quantize(rows: Tensor, kind: str, importance: Tensor | None = None, name: st
 
 
 def _slices(rows: Tensor, kind: str, importance: Tensor | None, name: str) -> Iterator[Slice]:
-    columns = rows.shape[1]
-    step = max(1, AT_ONCE // max(1, columns))
-    for begin in range(0, len(rows), step):
-        piece = rows[begin : begin + step].contiguous()
+    columns, begin, pace = rows.shape[1], 0, _Pace()
+    while begin < len(rows):
+        began = time.perf_counter()
+        piece = rows[begin : begin + max(1, pace.numbers // max(1, columns))].contiguous()
         _refuse_what_is_not_finite(piece, begin, name)
-        yield Slice(begin, _made(piece, kind, importance).view(len(piece), -1))
+        made = _made(piece, kind, importance).view(len(piece), -1)
+        pace.took(piece.numel(), time.perf_counter() - began)
+        yield Slice(begin, made)
+        begin += len(piece)
+
+
+class _Pace:
+    """How many numbers are taken at once: many, which all cores share, or few, which one core works on.
+
+    Sharing an operation is quicker on a machine with nothing else to do and many times slower where another
+    program keeps a core busy, since each operation waits for the slowest. So the time decides.
+    """
+
+    def __init__(self) -> None:
+        self.numbers = ALONE
+        self._seconds: dict[int, float] = {}  # for a number, at each size
+        self._since = 0
+
+    def took(self, numbers: int, seconds: float) -> None:
+        """Learn from a slice, and choose the size of the next one."""
+        self._seconds[self.numbers] = seconds / numbers
+        other = ALONE if self.numbers == AT_ONCE else AT_ONCE
+        self._since += 1
+        if self._since >= _TRY_AGAIN or (other not in self._seconds and self._since >= 2):
+            self.numbers, self._since = other, 0
+        elif self._seconds.get(other, math.inf) < self._seconds[self.numbers]:
+            self.numbers = other
 
 
 def _made(rows: Tensor, kind: str, importance: Tensor | None) -> Tensor:
