@@ -12,7 +12,8 @@ from pathlib import Path
 from core.problems import LabError
 
 COMMANDS = (
-    "open", "tokenizer", "artifacts", "doctor", "screenshots", "evals", "generate", "trace", "corpus", "train"
+    "open", "tokenizer", "artifacts", "doctor", "screenshots", "evals", "generate", "trace", "corpus",
+    "train", "finetune",
 )  # fmt: skip
 
 

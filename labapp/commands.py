@@ -47,7 +47,8 @@ def run(words: list[str]) -> int:
     Raises:
         LabError: What the person can mend.
     """
-    import labapp.commands_training  # noqa: F401  adds its commands to the app
+    import labapp.commands_finetune
+    import labapp.commands_training  # noqa: F401  both add their commands to the app
 
     try:
         app(words, prog_name="llmlab")

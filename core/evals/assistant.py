@@ -9,7 +9,7 @@ its corpus.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -23,7 +23,7 @@ from core.evals.intervals import Z
 from core.evals.scored import Answer, Scored, score_answers
 from core.model.chat import chat_ids
 from core.model.transformer import Transformer
-from core.stages import Progress
+from core.stages import Finished, Progress
 from core.tokenizer.tokenizer import Tokenizer
 
 ASSISTANT = ("P2 chat", "P3", "P4")
@@ -310,6 +310,12 @@ def measure_harm(
     each = len(items[0].plans) if items else 1
     means = [sum(logs[n : n + each]) / each for n in range(0, len(logs), each)]
     return Harm(tuple(items), tuple(means))
+
+
+def harm_of(model: Transformer, tokenizer: Tokenizer) -> Iterator[Progress | Finished[Harm]]:
+    """`measure_harm` as a stage."""
+    harm = yield from measure_harm(model, tokenizer)
+    yield Finished(f"{len(harm.items):,} requests were read.", harm)
 
 
 SCORERS: dict[str, Callable[[Transformer, Tokenizer, int | None], Scoring]] = {

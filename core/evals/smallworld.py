@@ -1,7 +1,8 @@
-"""What a base model of the small world can do, asked about what it has not read: the phenomena P1 to P8.
+"""What a model of the small world can do, asked about what it has not read: the phenomena P1 to P8.
 
-The questions are those of `core.corpus.smallworld.items`. P3 and P4 belong to fine-tuned models. P1, P2, P5
-and P7 are asked here; P6, P8 and the head of P5 are looked up inside the model (`inside.py`).
+The questions are those of `core.corpus.smallworld.items`. P1, P2, P5 and P7 are asked here; P6, P8 and the
+head of P5 are looked up inside the model (`inside.py`). P3, P4 and P2 in a chat belong to fine-tuned models
+(`assistant.py`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from core.corpus.smallworld.items import (
     sum_items,
 )
 from core.evals.answers import answer_all
+from core.evals.assistant import ASSISTANT
+from core.evals.assistant import SCORERS as OF_ASSISTANTS
 from core.evals.inside import find_analogies, look_for_head, tell_senses
 from core.evals.intervals import difference
 from core.evals.scored import Answer, Scored, score_answers
@@ -29,9 +32,10 @@ from core.problems import LabError
 from core.stages import Finished, Progress
 from core.tokenizer.tokenizer import Tokenizer
 
-__all__ = ["ALL", "Answer", "Scored", "evaluate_smallworld"]
+__all__ = ["ALL", "ASSISTANT", "Answer", "Scored", "evaluate_smallworld"]
 
 ALL = ("P1", "P2", "P5", "P6", "P7", "P8")
+"""The phenomena of a base model; those of a fine-tuned one are `ASSISTANT`."""
 SUMS = 200  # asked in both forms
 SUMS_SEED = 7
 _LINE = 24  # tokens of a line at most
@@ -55,9 +59,11 @@ def evaluate_smallworld(
     Raises:
         LabError: A phenomenon has another name, or `most` is below 2.
     """
-    unknown = [name for name in which if name not in ALL]
+    unknown = [name for name in which if name not in _SCORERS]
     if unknown:
-        raise LabError(f"There is no phenomenon {', '.join(unknown)}.", f"Choose among {', '.join(ALL)}.")
+        raise LabError(
+            f"There is no phenomenon {', '.join(unknown)}.", f"Choose among {', '.join(_SCORERS)}."
+        )
     if most is not None and most < 2:
         raise LabError(f"At most {most} questions were to be asked.", "Choose 2 or more.")
     return _evaluate(model, tokenizer, which, most)
@@ -249,4 +255,5 @@ _SCORERS: dict[str, Callable[[Transformer, Tokenizer, int | None], Scoring]] = {
     "P6": _analogies,
     "P7": _sums,
     "P8": _senses,
+    **OF_ASSISTANTS,
 }
