@@ -14,6 +14,7 @@ from core.problems import LabError
 COMMANDS = (
     "open", "tokenizer", "artifacts", "doctor", "screenshots", "evals", "generate", "trace", "corpus",
     "train", "finetune",
+    "quantize", "compare", "importance",
 )  # fmt: skip
 
 

@@ -48,7 +48,8 @@ def run(words: list[str]) -> int:
         LabError: What the person can mend.
     """
     import labapp.commands_finetune
-    import labapp.commands_training  # noqa: F401  both add their commands to the app
+    import labapp.commands_quantization
+    import labapp.commands_training  # noqa: F401  all of them add their commands to the app
 
     try:
         app(words, prog_name="llmlab")

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from core.formats.blocks import dequantize
+from core.formats.bounded_json import read_json
 from core.formats.files import open_bounded
 from core.formats.weights import WeightReader
 from core.model.families import gguf_sources
@@ -28,6 +29,7 @@ from core.quantization.metadata import Entry, copied, of_model, of_recipe, of_to
 from core.quantization.recipes import Choice, Named, Plan, Wish, make_plan
 from core.quantization.writing import GgufFile
 from core.stages import Finished, Progress
+from core.tokenizer.reading import read_tokenizer
 from core.tokenizer.tokenizer import Tokenizer
 
 ROPE = "rope_freqs.weight"
@@ -246,3 +248,21 @@ class _Error:
         self.largest = max(self.largest, -low, high)
         self._squares += float(torch.linalg.vector_norm(back)) ** 2
         self._of_weights += float(torch.linalg.vector_norm(true)) ** 2
+
+
+def tokenizer_of(source: ModelSource) -> Tokenizer | None:
+    """The tokenizer that is written with a model: that of its folder; None where its GGUF file has it already.
+
+    Raises:
+        LabError: The folder has none that is read here.
+    """
+    return None if source.header is not None else read_tokenizer(source.path)
+
+
+def begins_texts(source: ModelSource) -> bool:
+    """Whether the folder of a model says that every text begins with the token for that (add_bos_token)."""
+    config = source.path / "tokenizer_config.json"
+    if source.header is not None or not config.is_file():
+        return False
+    said = read_json(config)
+    return isinstance(said, dict) and said.get("add_bos_token") is True
