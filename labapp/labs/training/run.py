@@ -31,6 +31,7 @@ from core.training.history import History, history_of, played, read_history, rep
 from core.training.presets import PRESETS, CorpusChoice, Preset, RunPlan, preset, with_settings
 from core.training.settings import ShapeSettings, TrainingSettings
 from labapp.jobs import Job, Stopped
+from labapp.memory import keep_memory, share_memory
 from labapp.pages import LabPage
 from labapp.runner import Done, Outcome, Slot
 from labapp.scenes import read_json
