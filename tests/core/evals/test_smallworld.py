@@ -245,8 +245,8 @@ def test_an_interval_is_wilsons() -> None:
 
 
 def test_wrong_wishes_are_refused_at_the_call(model: Transformer, tokenizer: Tokenizer) -> None:
-    with pytest.raises(LabError, match="no phenomenon P3"):
-        evaluate_smallworld(model, tokenizer, ("P1", "P3"))
+    with pytest.raises(LabError, match="no phenomenon P10"):
+        evaluate_smallworld(model, tokenizer, ("P1", "P10"))
     with pytest.raises(LabError, match="At most 1 questions"):
         evaluate_smallworld(model, tokenizer, most=1)
 
