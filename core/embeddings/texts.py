@@ -78,9 +78,9 @@ def recognize(path: Path) -> Form:
     widths = [_numbers_at_end(line.split()) for line in first if line.strip()]
     if len(parts) >= 2 and widths[0] > 0:
         words = [found for line, found in zip(first, widths, strict=False) if found < len(line.split())]
-        if not words:
+        if not words:  # "2000" may be a word, but then other lines have other words
             return Form("numbers between spaces", False, None, 0, len(parts), None)
-        return Form("GloVe", True, None, 0, min(words), None)  # a word may itself be a number: "2000"
+        return Form("GloVe", True, None, 0, max(words, key=words.count), None)
     raise LabError(
         f"{name}, line 1: {quoted(head, 40)} is neither a vector nor a word with one.",
         "Choose a .npy file, a vectors.tsv, or a text file of word2vec or GloVe.",
@@ -159,7 +159,8 @@ def read_text_vectors(path: Path, form: Form, into: list[Read]) -> Iterator[Prog
     lines = 0
     with open_bounded(path) as file:
         size, name = file.size, file.name
-    for lines in count_lines(path):
+    for counted in count_lines(path):
+        lines = counted
         yield Progress(f"Counting the lines of {name}", 0, size, "bytes")
     rows = lines - form.header
     count = _agreed(rows, form, name)
@@ -245,9 +246,10 @@ def _read_line(line: bytes, form: Form, made: Read, at: int, number: int, name: 
 def _ragged(parts: Sequence[bytes], form: Form, number: int, name: str) -> LabError:
     found = len(parts) - int(form.named)
     return LabError(
-        f"{name}, line {number:,}: it has {max(0, found):,} numbers, and the first vector has {form.width:,}.",
-        "Give each line as many, with "
-        f"{'a tab' if form.separator else 'a space'} between two{' and a word before' if form.named else ''}.",
+        f"{name}, line {number:,}: it has {max(0, found):,} numbers, and the first vector has "
+        f"{form.width:,}.",
+        f"Give each line as many, with {'a tab' if form.separator else 'a space'} between two"
+        f"{' and a word before' if form.named else ''}.",
     )
 
 

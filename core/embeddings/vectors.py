@@ -192,7 +192,7 @@ def select(vectors: Vectors, rows: Sequence[int] | Rows) -> Vectors:
 
 
 def token_vectors(model: Transformer, tokenizer: Tokenizer, title: str) -> Vectors:
-    """The token embeddings of a model in memory; rows without a token are left out, and counted in `source`."""
+    """The token embeddings of a model in memory; rows without a token are left out."""
     table = model.embed.weight.detach()
     values = np.empty(tuple(table.shape), np.float32)
     for begin in range(0, len(values), _COPIED):  # the table may lie column by column
