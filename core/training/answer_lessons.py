@@ -131,7 +131,8 @@ class _Answers(Lesson):
             self._kept = kept
         return kept[1]
 
-    def _mine(self, step: int) -> list[int]:
+    def rows_of(self, step: int) -> list[int]:
+        """Which rows this process learns from in a step, in their order."""
         rows, share = self._rows(step), self.settings.batch
         return rows[processes.number() * share :][:share]
 
@@ -188,7 +189,7 @@ class Imitation(_Answers):
 
     def parts(self, step: int) -> Sequence[Weighed]:
         """See `Lesson`; a part weighs as many tokens as it teaches."""
-        return self._weighed(self._cut(self._mine(step), self.train), self.train)
+        return self._weighed(self._cut(self.rows_of(step), self.train), self.train)
 
     def looks(self) -> Sequence[Weighed]:
         """See `Lesson`."""
@@ -208,7 +209,7 @@ class Imitation(_Answers):
 
     def first(self, step: int) -> list[int]:
         """See `Lesson`."""
-        return list(self.train[self._mine(step)[0]].ids)
+        return list(self.train[self.rows_of(step)[0]].ids)
 
 
 class Preferring(_Answers):
@@ -240,7 +241,7 @@ class Preferring(_Answers):
 
     def parts(self, step: int) -> Sequence[Weighed]:
         """See `Lesson`; a part weighs as many pairs as it has."""
-        return self._weighed(self._cut(self._mine(step), self.train), self.train, self.references.train)
+        return self._weighed(self._cut(self.rows_of(step), self.train), self.train, self.references.train)
 
     def looks(self) -> Sequence[Weighed]:
         """See `Lesson`."""
@@ -266,7 +267,7 @@ class Preferring(_Answers):
 
     def first(self, step: int) -> list[int]:
         """See `Lesson`."""
-        return list(self.train[self._mine(step)[0]].chosen.ids)
+        return list(self.train[self.rows_of(step)[0]].chosen.ids)
 
 
 def _length(row: Piece | Two) -> int:
