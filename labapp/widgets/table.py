@@ -86,7 +86,7 @@ class Table(QTableView):
 
     def __init__(self, name: str, columns: Sequence[Column], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.rows = Rows(columns, self)
+        self.rows = self._make_rows(columns)
         self.setModel(self.rows)
         self.setAccessibleName(name)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -108,6 +108,9 @@ class Table(QTableView):
         self.selectionModel().currentRowChanged.connect(self._chosen)
         QShortcut(QKeySequence.StandardKey.Copy, self, self.copy, context=Qt.ShortcutContext.WidgetShortcut)
         self._set_heights()
+
+    def _make_rows(self, columns: Sequence[Column]) -> Rows:
+        return Rows(columns, self)
 
     def _set_heights(self) -> None:
         from labapp.theme import mono_font

@@ -10,10 +10,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from core.training.events import Began, Sampled, SeenBatch, Stepped, Validated
 from core.training.history import History, read_history
+from core.training.knowledge import read_known
 from core.training.presets import PRESETS
 from labapp.labs.training import TrainingLab
 from labapp.window import Window
@@ -212,3 +216,62 @@ def test_the_live_batch_reaches_the_loss_page(held: Held) -> None:
     seen = SeenBatch(3, (5, 6), (1.0,), (((6, 0.37),),))
     lab.run._take([seen])
     assert taken == [seen]
+
+
+def test_a_checkpoint_is_scored_and_its_figures_stay_with_the_run(qtbot: QtBot, held: Held) -> None:
+    window = held.window
+    lab = training(window)
+    info = lab.context.workspace.works("training")[0]
+    lab.run.show_run(info.folder, info.name)
+    page = lab.knowledge
+    lab.frame.show_page("knowledge")
+    wait(qtbot, window, lambda: page.picker.loaded is not None and page.growth is not None)
+    assert page.series.step == 4
+    assert "Nothing is scored yet" in page.heading.text()
+    page.questions.setCurrentIndex(0)
+    page.score_all()
+    wait(qtbot, window, lambda: len(page.known) == len(page.series.steps) == 2)
+    assert len(page.whiskers.rows) == 13
+    assert "0 of 10 bars reached" in page.heading.text()
+    assert "P9 overfitting" in page.gap_says.text()
+    page.whiskers.choose(0)
+    assert page.title.text() == "A bare question is followed by another question"
+    assert page.examples.toPlainText().startswith("✗ ")
+    assert "95 % interval" in page.whiskers.accessibleDescription()
+    assert page.growth is not None
+    assert [list(series.x) for series in page.growth.plot.series] == [[0, 4]] * 8
+    assert [one.step for one in read_known(info.folder)] == [0, 4]
+
+
+def test_another_share_of_quizzes_is_set_up_on_the_page_run(held: Held) -> None:
+    lab = training(held.window)
+    lab.knowledge.experiments[0].click()
+    assert lab.frame.page == "run"
+    assert lab.run.plan().corpus.quiz_share == 0
+    assert "0 % quizzes" in lab.frame.messages.text
+
+
+def test_a_run_is_ticked_to_be_drawn_and_exported(
+    held: Held, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = training(held.window)
+    lab.frame.show_page("runs")
+    runs = lab.runs
+    assert runs.overlay is not None
+    assert runs.table.checked == {0}
+    assert [series.name for series in runs.overlay.plot.series if len(series.x)] == [
+        "taste", "the shipped base model",
+    ]  # fmt: skip
+    runs.table.setCurrentIndex(runs.table.rows.index(0, 0))
+    space = QKeyEvent(QKeyEvent.Type.KeyPress, Qt.Key.Key_Space, Qt.KeyboardModifier.NoModifier)
+    runs.table.keyPressEvent(space)
+    assert runs.table.checked == frozenset()
+    assert [series.name for series in runs.overlay.plot.series if len(series.x)] == ["the shipped base model"]
+    for ending, save in (("html", runs.save_report), ("csv", runs.save_csv)):
+        path = tmp_path / f"report.{ending}"
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, path=path: (str(path), ""))
+        save()
+        assert path.stat().st_size > 100
+    runs.save_events(tmp_path / "logs")
+    assert "tensorboard --logdir" in lab.frame.messages.text
+    assert list((tmp_path / "logs").iterdir())

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QComboBox, QStackedWidget, QVBoxLayout, QWidget
 
 from core.training.history import History, smoothed
@@ -142,7 +144,7 @@ def _flat(history: History) -> list[tuple[Sequence[float], Sequence[float]]]:
 
 
 class Overlay(QWidget):
-    """The validation losses of several runs over one pair of axes."""
+    """The validation losses of several runs over one pair of axes, and that of the shipped base model."""
 
     MOST = 8
 
@@ -150,20 +152,26 @@ class Overlay(QWidget):
         super().__init__()
         self.plot = line_plot(tr("Validation loss"), x=(tr("step"), ""), y=(tr("loss"), tr("nats a token")))
         self._series = [self.plot.add_curve("") for _ in range(self.MOST)]
+        self._base = self.plot.add_curve("")
+        self._base.item.setPen(pg.mkPen(theme_of(self.plot).secondary, width=2, style=Qt.PenStyle.DashLine))
         self._legend = self.plot.view.getPlotItem().addLegend(offset=(-10, 10))
         self._legend.setLabelTextColor(theme_of(self.plot).secondary)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.plot)
 
-    def show_runs(self, runs: Sequence[tuple[str, History]]) -> None:
-        """Draw the first of these runs, at most `MOST`."""
+    def show_runs(self, runs: Sequence[tuple[str, History]], base: tuple[str, History]) -> None:
+        """Draw these runs, at most `MOST`, and one more, dashed, to compare them with."""
+        empty = ("", History())
         for n, series in enumerate(self._series):
-            name, history = runs[n] if n < len(runs) else ("", History())
-            if name != series.name:
-                series.name = name
-                self._legend.removeItem(series.item)
-                if name:
-                    self._legend.addItem(series.item, name)
-            x = np.array([one.step for one in history.validated], float)
-            self.plot.set_data(series, x, np.array([one.loss for one in history.validated], float))
+            self._show(series, *(runs[n] if n < len(runs) else empty))
+        self._show(self._base, *base)
+
+    def _show(self, series: Series, name: str, history: History) -> None:
+        if name != series.name:
+            series.name = name
+            self._legend.removeItem(series.item)
+            if name:
+                self._legend.addItem(series.item, name)
+        x = np.array([one.step for one in history.validated], float)
+        self.plot.set_data(series, x, np.array([one.loss for one in history.validated], float))

@@ -182,6 +182,10 @@ class KnowledgePage(LabPage):
         )  # fmt: skip
         menu.popup(self._menu.mapToGlobal(QPointF(0, self._menu.height()).toPoint()))
 
+    def take_checkpoint(self, folder: Path) -> None:
+        """Choose a checkpoint of a run."""
+        self.picker.pick(f"file:{folder}")
+
     def _model_chosen(self) -> None:
         from core.training.knowledge import read_known
 
@@ -272,7 +276,7 @@ class KnowledgePage(LabPage):
         )  # fmt: skip
 
     def _figure(self, scored: tuple[Scored, ...]) -> Scored | None:
-        """The figure in view: the one that was clicked, else the first that misses its bar, else the first."""
+        """The figure in view: the clicked one, else the first that misses its bar, else the first."""
         named = [one for one in scored if one.name == self._name]
         missed = [one for one in scored if not one.reached]
         return next(iter([*named, *missed, *scored]), None)

@@ -5,21 +5,25 @@ What to notice: which setting made the difference, and at which step a checkpoin
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QSlider, QVBoxLayout, QWidget
 
 from core.artifacts import Artifact
 from core.artifacts.work import WorkInfo
 from core.problems import LabError
 from core.training.folders import checkpoints_of
-from core.training.history import History, history_of, read_history, replay
+from core.training.history import History, history_of, read_history, replay, steps_csv
 from labapp.handoff import Handoff
 from labapp.pages import LabPage
 from labapp.scenes import read_json
+from labapp.widgets.checked_table import CheckedTable
+from labapp.widgets.export import ask_and_save
 from labapp.widgets.parts import button, card, controls, field, label
 from labapp.widgets.table import Column, Table
 from labapp.words import tr
@@ -27,6 +31,8 @@ from labapp.words import tr
 if TYPE_CHECKING:
     from labapp.labs.training import TrainingLab
     from labapp.labs.training.curves import Overlay
+
+MOST = 8  # runs that are drawn together
 
 
 class RunsPage(LabPage):
@@ -38,6 +44,7 @@ class RunsPage(LabPage):
         self.runs: list[tuple[WorkInfo, History]] = []
         self.overlay: Overlay | None = None
         self.chosen = -1
+        self.ticked: set[str] | None = None  # ids of the runs that are drawn; None: the newest ones
         self._kept: dict[Path, Artifact] = {}
         self._build_controls()
         self._build_picture()
@@ -57,12 +64,15 @@ class RunsPage(LabPage):
         self.keep_button = button(
             tr("Keep as a model"), self.keep, tip=tr("Copy this checkpoint into the workspace's models")
         )
-        self.opens = [
-            button(
-                tr("Open in {lab}", lab=title), partial(self.open_in, name), tip=tr("Keep it and look inside")
-            )
-            for name, title in self.context.labs_for(Handoff(model_id="any"))
-        ]
+        self.score_button = button(
+            tr("What it knows"), self.score, tip=tr("Score this checkpoint, on the page Knowledge")
+        )
+        self.open_button = button(
+            tr("Open in…"), self._open_menu, tip=tr("Keep it as a model, and look inside in another lab")
+        )
+        self.export_button = button(
+            tr("Export…"), self._export_menu, tip=tr("A report, an event file for TensorBoard, the numbers")
+        )
         row = QHBoxLayout()
         row.addWidget(self.show_button)
         row.addWidget(self.resume_button)
@@ -71,11 +81,12 @@ class RunsPage(LabPage):
         self.controls = controls(
             self.about, row,
             field(tr("Checkpoint"), self.slider, tr("Kept closer together at the beginning")),
-            self.step_says, self.keep_button, *self.opens, self.folder_says,
+            self.step_says, self.score_button, self.keep_button, self.open_button, self.folder_says,
+            self.export_button,
         )  # fmt: skip
 
     def _build_picture(self) -> None:
-        self.table = Table(
+        self.table = CheckedTable(
             tr("Runs"),
             [
                 Column(tr("Run"), stretch=True),
@@ -86,7 +97,9 @@ class RunsPage(LabPage):
                 Column(tr("Begun")),
             ],
         )
+        self.table.setToolTip(tr("Tick a run to lay its curve over the others; at most eight"))
         self.table.row_chosen.connect(self.choose)
+        self.table.ticked.connect(self.tick)
         self.place = QVBoxLayout()
         self.place.setContentsMargins(0, 0, 0, 0)
         self.picture = QWidget()
@@ -128,13 +141,38 @@ class RunsPage(LabPage):
 
     def refresh(self) -> None:
         """Read the runs of the workspace again."""
-        works = self.context.workspace.works("training")
+        works = sorted(self.context.workspace.works("training"), key=lambda one: one.id, reverse=True)
         chosen = self.runs[self.chosen][0].id if 0 <= self.chosen < len(self.runs) else ""
         self.runs = [(info, read_history(info.folder)) for info in works]
         at = next((n for n, (info, _) in enumerate(self.runs) if info.id == chosen), 0 if self.runs else -1)
         self.table.set_rows([_row(info, told) for info, told in self.runs], at if at >= 0 else None)
+        self._show_ticks()
         self.choose(at)
         self._draw()
+
+    def tick(self, row: int, on: bool) -> None:
+        """Draw a run's curve, or leave it out."""
+        self.lab.attempt(self._tick, row, on)
+
+    def _tick(self, row: int, on: bool) -> None:
+        shown = self._shown()
+        id_ = self.runs[row][0].id
+        if on and id_ not in shown and len(shown) >= MOST:
+            raise LabError(
+                tr("{n} runs are drawn already.", n=len(shown)), tr("Take the tick from another one first.")
+            )
+        self.ticked = shown | {id_} if on else shown - {id_}
+        self._show_ticks()
+        self._draw()
+
+    def _shown(self) -> set[str]:
+        """Ids of the runs that are drawn."""
+        there = [info.id for info, _ in self.runs]
+        return set(there[:MOST]) if self.ticked is None else self.ticked & set(there)
+
+    def _show_ticks(self) -> None:
+        shown = self._shown()
+        self.table.set_checked(frozenset(n for n, (info, _) in enumerate(self.runs) if info.id in shown))
 
     def choose(self, row: int) -> None:
         """Take a run."""
@@ -147,8 +185,9 @@ class RunsPage(LabPage):
         self.slider.setRange(0, max(0, len(found) - 1))
         self.slider.setValue(self.slider.maximum())
         self.slider.setEnabled(len(found) > 1)
-        for part in (self.keep_button, *self.opens):
+        for part in (self.keep_button, self.open_button, self.score_button):
             part.setEnabled(bool(found))
+        self.export_button.setEnabled(there)
         if not there:
             self.about.setText(tr("There is no run yet: begin one on the page Run."))
             self.settings.set_rows([])
@@ -178,13 +217,15 @@ class RunsPage(LabPage):
     def _draw(self) -> None:
         if self.overlay is None:
             return
-        from labapp.labs.training.curves import Overlay
-
-        first = [self.runs[self.chosen]] if 0 <= self.chosen < len(self.runs) else []
-        rest = [run for run in self.runs if run not in first]
+        shown = self._shown()
+        drawn = [(info, told) for info, told in self.runs if info.id in shown]
+        times = Counter(info.name for info, _ in drawn)
+        names = [info.name if times[info.name] == 1 else f"{info.name}, {_when(info)}" for info, _ in drawn]
         recorded = history_of(replay(read_json("training", "recording.json"), Path()), None)
-        runs = [(info.name, told) for info, told in first + rest]
-        self.overlay.show_runs([*runs[: Overlay.MOST - 1], (tr("the shipped base model"), recorded)])
+        self.overlay.show_runs(
+            list(zip(names, [told for _, told in drawn], strict=True)),
+            (tr("the shipped base model"), recorded),
+        )
 
     # What is done with one.
 
@@ -225,10 +266,77 @@ class RunsPage(LabPage):
         if artifact is not None:
             self.context.open_in(name, Handoff(model_id=artifact.id))
 
+    def score(self) -> None:
+        """Score the checkpoint, on the page Knowledge."""
+        found = self._checkpoints()
+        if found:
+            self.lab.knowledge.take_checkpoint(found[min(self.slider.value(), len(found) - 1)][1])
+            self.lab.frame.show_page("knowledge")
+
+    @property
+    def opens(self) -> list[tuple[str, str]]:
+        """Labs that take a model."""
+        return self.context.labs_for(Handoff(model_id="any"))
+
+    def _open_menu(self) -> None:
+        self._popup(self.open_button, [(title, partial(self.open_in, name)) for name, title in self.opens])
+
+    # What is taken away.
+
+    def _export_menu(self) -> None:
+        self._popup(
+            self.export_button,
+            [
+                (tr("Report as a page of HTML…"), self.save_report),
+                (tr("Event file for TensorBoard…"), self._ask_event_folder),
+                (tr("Every step as CSV…"), self.save_csv),
+            ],
+        )
+
+    def _popup(self, below: QWidget, actions: list[tuple[str, Callable[[], object]]]) -> None:
+        menu = QMenu(self.controls)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for text, do in actions:
+            menu.addAction(text).triggered.connect(lambda _=False, do=do: do())
+        menu.popup(below.mapToGlobal(below.rect().bottomLeft()))
+
+    def save_report(self) -> None:
+        """Save a page with the run's settings, figures, curves and samples."""
+        from core.training.report import run_report
+
+        info, told = self.runs[self.chosen]
+        ask_and_save(self.controls, info.name, "html", lambda: run_report(info.name, told).encode())
+
+    def save_csv(self) -> None:
+        """Save every step of the run as a table."""
+        info, told = self.runs[self.chosen]
+        ask_and_save(self.controls, info.name, "csv", lambda: steps_csv(told).encode())
+
+    def _ask_event_folder(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self.controls.window(), tr("Folder for the event file"))
+        if chosen:
+            self.lab.attempt(self.save_events, Path(chosen))
+
+    def save_events(self, folder: Path) -> None:
+        """Write the run's curves as an event file.
+
+        Raises:
+            LabError: There is one already, or the disk refused.
+        """
+        from core.training.tensorboard import write_event_file
+
+        info, told = self.runs[self.chosen]
+        path = write_event_file(told, folder, info.created.timestamp())
+        words = tr("Saved {path}. Look at it with: tensorboard --logdir {folder}", path=path, folder=folder)
+        self.lab.frame.messages.show_note(words)
+
     def save_state(self) -> dict[str, Any]:
-        return {"chosen": self.chosen}
+        ticked = None if self.ticked is None else sorted(self.ticked)
+        return {"chosen": self.chosen, "ticked": ticked}
 
     def restore_state(self, state: dict[str, Any]) -> None:
+        if isinstance(state.get("ticked"), list):
+            self.ticked = {str(id_) for id_ in state["ticked"]}
         self.refresh()
         if isinstance(state.get("chosen"), int) and 0 <= state["chosen"] < len(self.runs):
             self.choose(state["chosen"])
@@ -242,8 +350,12 @@ def _row(info: WorkInfo, told: History) -> tuple[str, ...]:
         f"{last.step:,}" if last else "0",
         f"{told.best.loss:.3f}" if told.best else "",
         f"{last.seconds / 60:.1f}" if last else "",
-        info.created.astimezone().strftime("%Y-%m-%d %H:%M"),
+        _when(info),
     )
+
+
+def _when(info: WorkInfo) -> str:
+    return info.created.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _settings(told: History) -> list[tuple[str, str]]:
