@@ -21,7 +21,6 @@ import numpy as np
 from core.embeddings.neighbors import Neighbor, Space, best_rows
 from core.embeddings.vectors import Numbers, Rows, Vectors
 from core.evals.intervals import wilson
-from core.problems import LabError
 from core.stages import Finished, Progress
 
 _QUESTIONS_AT_ONCE = 32

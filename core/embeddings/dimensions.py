@@ -112,7 +112,7 @@ def rank_along(
     k: int = 20,
     among: Rows | None = None,
     exclude: Sequence[int] = (),
-    by_cosine: bool = False,
+    by_cosine: bool = True,
 ) -> Along:
     """Rank the vocabulary along a direction.
 
@@ -122,7 +122,7 @@ def rank_along(
         k: How many at each end.
         among: Rows that are ranked; None: the words.
         exclude: Rows that are left out: the examples themselves.
-        by_cosine: By the angle rather than by how far along: long vectors then have no advantage.
+        by_cosine: By the angle rather than by how far along, where long vectors have an advantage.
     """
     rows = space.vectors.words if among is None else among
     length = float(np.linalg.norm(along))

@@ -278,7 +278,7 @@ class _New:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         try:
-            self._file = open(os.open(self._part, flags, 0o666), "wb")  # noqa: SIM115  closed in __exit__
+            self._file = open(os.open(self._part, flags, 0o666), "wb")
         except OSError as error:
             raise explain(error, self._path) from error
         return self

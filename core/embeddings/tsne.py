@@ -118,9 +118,7 @@ def tsne(
     return _tsne(values, settings)
 
 
-def _tsne(
-    values: Numbers, settings: TsneSettings
-) -> Iterator[Progress | TsneStep | Finished[Projection]]:
+def _tsne(values: Numbers, settings: TsneSettings) -> Iterator[Progress | TsneStep | Finished[Projection]]:
     n, k = len(values), int(3 * settings.perplexity)
     yield Progress("Looking along the main directions", 0, None, "")
     reduced = values
