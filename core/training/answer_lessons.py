@@ -11,7 +11,6 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -102,13 +101,13 @@ class _Answers(Lesson):
         self.config, self.tokenizer = start.model.config, start.tokenizer
         self.train, self.held = train, held
         self._batch = settings.batch * processes.count()
-        sizes = [_length(row) for row in train]
-        of_steps = (sum(sizes[n] for n in self._rows(step)) for step in range(settings.steps))
-        self._before = [0, *accumulate(of_steps)]
+        self._sizes = [_length(row) for row in train]
+        self._before = [0]  # tokens before each step, as far as that was asked for
+        self._pass: tuple[int, list[int]] = (-1, [])
         self._adapter: Adapter | None = None
         self.facts = LessonFacts(
-            _identity(start, train, held, method), sum(sizes), sum(map(_length, held)), self._chance(),
-            math.nan, None, round(self._batch * sum(sizes) / max(1, len(sizes))),
+            _identity(start, train, held, method), sum(self._sizes), sum(map(_length, held)), self._chance(),
+            math.nan, None, round(self._batch * sum(self._sizes) / max(1, len(train))),
         )  # fmt: skip
 
     def _chance(self) -> float:
@@ -124,12 +123,10 @@ class _Answers(Lesson):
 
     def _order(self, number: int) -> list[int]:
         """The order of a pass over the rows."""
-        kept: tuple[int, list[int]] = getattr(self, "_kept", (-1, []))
-        if kept[0] != number:
+        if self._pass[0] != number:
             chance = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + number)
-            kept = (number, torch.randperm(len(self.train), generator=chance).tolist())
-            self._kept = kept
-        return kept[1]
+            self._pass = (number, torch.randperm(len(self.train), generator=chance).tolist())
+        return self._pass[1]
 
     def rows_of(self, step: int) -> list[int]:
         """Which rows this process learns from in a step, in their order."""
@@ -147,7 +144,10 @@ class _Answers(Lesson):
 
     def tokens_before(self, step: int) -> int:
         """See `Lesson`."""
-        return self._before[min(step, len(self._before) - 1)]
+        while len(self._before) <= step:
+            rows = self._rows(len(self._before) - 1)
+            self._before.append(self._before[-1] + sum(self._sizes[n] for n in rows))
+        return self._before[step]
 
     def new_model(self, generator: torch.Generator) -> Transformer:
         """See `Lesson`."""
