@@ -148,17 +148,22 @@ def test_orthogonalized_matrices_have_singular_values_near_one() -> None:
     assert values.max() < 1.3
 
 
-def test_gradients_of_a_block_and_of_the_loss_are_those_of_small_differences() -> None:
-    config = ShapeSettings(layers=1, width=8, heads=2, context=8).config(11)
-    model = random_model(config).double()
-    x = torch.randn(1, 4, 8, dtype=torch.float64, requires_grad=True)
+@pytest.mark.parametrize("name", ["gpt2", "llama", "qwen3"])
+def test_gradients_of_the_whole_model_are_those_of_small_differences(name: str) -> None:
+    """Attention, norms, MLPs and embeddings, every parameter, in float64."""
+    model = random_model(CONFIGS[name]).double()
+    names, values = zip(*model.named_parameters(), strict=True)
+    ids, targets = torch.randint(0, 61, (2, 7)), torch.randint(0, 61, (2, 7))
+
+    def loss(*parameters: torch.Tensor) -> torch.Tensor:
+        made = torch.func.functional_call(model, dict(zip(names, parameters, strict=True)), (ids,))
+        return torch.nn.functional.cross_entropy(made.flatten(0, 1), targets.flatten())
+
+    assert torch.autograd.gradcheck(loss, values, fast_mode=True)
+
+
+def test_the_gradient_of_the_loss_is_the_models_share_less_what_came() -> None:
     targets = torch.randint(0, 11, (1, 4))
-
-    def loss(x: torch.Tensor) -> torch.Tensor:
-        logits = model.blocks[0].mlp(x) @ model.embed.weight.T
-        return torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
-
-    assert torch.autograd.gradcheck(loss, (x,))
     logits = torch.randn(1, 4, 11, requires_grad=True)
     cross_entropy(logits, targets).backward()  # type: ignore[no-untyped-call]
     assert logits.grad is not None
