@@ -67,7 +67,7 @@ class Losses(list[float]):
             and all(abs(a - b) < 1e-3 for a, b in zip(self, other, strict=True))
         )
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 @functools.cache

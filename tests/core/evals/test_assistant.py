@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from core.corpus.smallworld.deeds import MISDEEDS
 from core.corpus.smallworld.instruct import REFUSAL, deed_items, instruction_pairs
-from core.corpus.smallworld.phrasings import IN_TEST, MISDEEDS, PAIRED, TRAIN
+from core.corpus.smallworld.phrasings import IN_TEST, PAIRED, TRAIN
 from core.corpus.smallworld.preferences import preference_pairs
 from core.evals.assistant import (
     ASSISTANT,
