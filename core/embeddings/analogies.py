@@ -359,12 +359,9 @@ def _ask(
         kept[inputs] = -np.inf
         rank = 1 + int((kept > row[target]).sum())
         got = int(words[int(best_rows(kept, 1)[0])])
-        asked.append(
-            Asked(
-                *(names[int(rows[at])].strip() for rows in (a, b, c, d)), names[got].strip(), rank,
-                got == int(d[at]), with_inputs,
-            )
-        )  # fmt: skip
+        said_a, said_b, said_c, said_d = (names[int(rows[at])].strip() for rows in (a, b, c, d))
+        right = got == int(d[at])
+        asked.append(Asked(said_a, said_b, said_c, said_d, names[got].strip(), rank, right, with_inputs))
     return asked
 
 

@@ -96,9 +96,9 @@ class Space:
         if by == "cosine":
             scale = self.norms * np.float32(length)
             cosines = np.divide(dots, scale, out=np.zeros_like(dots), where=scale > 0)
-            return np.clip(cosines, -1, 1)
+            return np.asarray(np.clip(cosines, -1, 1), np.float32)
         squares = self.norms * self.norms - 2 * dots + np.float32(length * length)
-        return np.sqrt(np.maximum(squares, 0))
+        return np.asarray(np.sqrt(np.maximum(squares, 0)), np.float32)
 
     def neighbors(
         self,

@@ -61,8 +61,8 @@ class Projection:
                 f"{self.title} has no axes: nothing can be placed into it afterwards.",
                 "Choose PCA or an axis of words.",
             )
-        made: Numbers = (np.asarray(vectors, np.float32) - self.mean) @ self.axes.T
-        return made
+        moved = np.asarray(vectors, np.float32) - self.mean
+        return np.asarray(moved @ self.axes.T, np.float32)
 
     def pick(self, components: Sequence[int]) -> Projection:
         """The same picture with some of its axes, in the order given.
@@ -180,7 +180,7 @@ def difference_direction(values: Numbers, plus: Sequence[int] | Rows, minus: Seq
     length = float(np.linalg.norm(made))
     if length == 0:
         raise LabError("Both ends of the axis are the same point.", "Choose different words for its ends.")
-    return (made / length).astype(np.float32)
+    return np.asarray(made / length, np.float32)
 
 
 def axis_projection(values: Numbers, directions: Sequence[Numbers], labels: Sequence[str] = ()) -> Projection:
@@ -276,7 +276,7 @@ def outside(projection: Projection, vectors: Numbers) -> Numbers:
     """
     shift = np.asarray(vectors, np.float64) - projection.mean
     inside = shift @ projection.axes.T @ projection.axes
-    return np.linalg.norm(shift - inside, axis=-1).astype(np.float32)
+    return np.asarray(np.linalg.norm(shift - inside, axis=-1), np.float32)
 
 
 def _mean(values: Numbers) -> Wide:

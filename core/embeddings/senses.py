@@ -36,47 +36,11 @@ if TYPE_CHECKING:
 SHUFFLES = 500
 LONGEST = 256  # tokens of a sentence
 MOST = 400  # sentences
-_SMALL_WORDS = frozenset(
-    [
-        "about",
-        "after",
-        "along",
-        "also",
-        "been",
-        "before",
-        "behind",
-        "from",
-        "have",
-        "here",
-        "into",
-        "near",
-        "over",
-        "should",
-        "than",
-        "that",
-        "their",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "under",
-        "until",
-        "very",
-        "went",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "while",
-        "will",
-        "with",
-        "would",
-        "your",
-    ]
-)
+_COMMON = """
+about after along also been before behind from have here into near over should than that their them then there
+these they this under until very went were what when where which while will with would your
+"""  # words of four letters and more that tell nothing
+_SMALL_WORDS = frozenset(_COMMON.split())
 
 Wide = npt.NDArray[np.float64]
 
@@ -536,8 +500,8 @@ def _leave_one_out(
         (1 + int((bests >= right[best]).sum())) / (shuffles + 1), _said(center),
     )  # fmt: skip
     yield Finished(
-        f"{right[best]:,} of {size:,} sentences are given to their own sense at layer {best:,}; with shuffled "
-        f"labels the best layer reaches {made.best_shuffled:.0%} in 95 of 100 trials.",
+        f"{right[best]:,} of {size:,} sentences are given to their own sense at layer {best:,}; with "
+        f"shuffled labels the best layer reaches {made.best_shuffled:.0%} in 95 of 100 trials.",
         made,
     )
 

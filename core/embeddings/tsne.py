@@ -111,8 +111,8 @@ def tsne(
     n = len(values)
     if n < 4 or settings.perplexity > (n - 1) / 3:
         raise LabError(
-            f"A perplexity of {settings.perplexity:g} needs more than {3 * settings.perplexity:,.0f} vectors, "
-            f"and there are {n:,}.",
+            f"A perplexity of {settings.perplexity:g} needs more than {3 * settings.perplexity:,.0f} "
+            f"vectors, and there are {n:,}.",
             f"Set it to {max(1, (n - 1) // 3):,} or less." if n > 6 else "Choose more vectors.",
         )
     return _tsne(values, settings)
