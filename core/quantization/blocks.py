@@ -1,14 +1,14 @@
 """Numbers to blocks: rows of float32 to the bytes of a GGUF tensor, equal to ggml's.
 
-`quantize_chunk` of ggml without fused multiply-add is what it equals, with and without importances. Rows are
-taken in slices, so that what is computed at once stays small. Reading blocks is `core/formats/blocks.py`.
+`ggml_quantize_chunk` without fused multiply-add is what it equals, with and without importances. Rows are
+taken in slices, so that what is computed at once stays small. The slices are independent: a caller may hand in
+a `spread` that works on several at a time, such as the `map` of a pool of threads (numpy lets go of the
+interpreter while it computes). Reading blocks is `core/formats/blocks.py`.
 """
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,14 +19,16 @@ from core.formats.blocks import PLAIN
 from core.formats.gguf import GGML_TYPES, BlockFormat
 from core.problems import LabError
 from core.quantization import small_blocks, super_blocks
-from core.quantization.exact import root
+from core.quantization.exact import Bytes, F, Floats
 
-AT_ONCE = 1 << 20  # numbers that all cores work on: 4 MB, and some ten times that while they are worked on
-ALONE = 32_000  # numbers that torch leaves to one core (its grain is 32,768)
-_TRY_AGAIN = 24  # slices after which the slower way is tried again
+AT_ONCE = 1 << 18  # numbers of a slice: 1 MB, and some eight times that while they are worked on
+TOGETHER = 8  # slices that `spread` is given at a time
+
+Spread = Callable[[Callable[[int], "Slice"], Iterable[int]], Iterable["Slice"]]
+"""What `map` does: a function on each of some things, the answers in order."""
 
 _BLOCKS = {form.name: form for form in GGML_TYPES.values()}
-_SMALL: dict[str, Callable[[Tensor, Tensor | None, Tensor], None]] = {
+_SMALL: dict[str, Callable[[Floats, Floats | None], Bytes]] = {
     "Q8_0": small_blocks.make_q8_0,
     "Q4_0": small_blocks.make_q4_0,
     "Q4_1": small_blocks.make_q4_1,
@@ -34,7 +36,7 @@ _SMALL: dict[str, Callable[[Tensor, Tensor | None, Tensor], None]] = {
     "Q5_1": small_blocks.make_q5_1,
     "IQ4_NL": small_blocks.make_iq4_nl,
 }
-_SUPER: dict[str, tuple[int, Callable[[Tensor, Tensor | None], Tensor]]] = {
+_SUPER: dict[str, tuple[int, Callable[[Floats, Floats | None], Bytes]]] = {
     "Q2_K": (16, super_blocks.make_q2_k),
     "Q3_K": (16, super_blocks.make_q3_k),
     "Q4_K": (32, super_blocks.make_q4_k),
@@ -91,16 +93,21 @@ def bytes_of(kind: str, numbers: int) -> int:
 
 
 def quantize_rows(
-    rows: Tensor, kind: str, importance: Tensor | None = None, name: str = "the tensor"
+    rows: Tensor,
+    kind: str,
+    importance: Tensor | None = None,
+    name: str = "the tensor",
+    spread: Spread = map,
 ) -> Iterator[Slice]:
     """Quantize a table row by row, some rows at a time.
 
     Args:
         rows: float32, (R, C) or (C); C a multiple of the type's block.
         kind: One of `writable()`.
-        importance: How much the error of each column counts, float32, (C); None for none. Plain types and Q8_0
-            do not look at it.
+        importance: How much the error of each column counts, float32, (C); None for none. Plain types and
+            Q8_0 do not look at it.
         name: What to call it in a message.
+        spread: Works on several slices; `map` takes one after the other.
 
     Raises:
         LabError: A number is not finite (its place is named), the rows do not fit the blocks, or the
@@ -116,87 +123,65 @@ def quantize_rows(
         )
     if importance is not None:
         _check_importance(importance, columns, name)
-    return _slices(rows.float(), kind, importance, name)
+    return _slices(rows.float(), kind, importance, name, spread)
 
 
-def quantize(rows: Tensor, kind: str, importance: Tensor | None = None, name: str = "the tensor") -> Tensor:
+def quantize(
+    rows: Tensor, kind: str, importance: Tensor | None = None, name: str = "the tensor", spread: Spread = map
+) -> Tensor:
     """All rows at once, uint8, (R, bytes of a row); as `quantize_rows`.
 
     Raises:
         LabError: As there.
     """
-    return torch.cat([piece.raw for piece in quantize_rows(rows, kind, importance, name)])
+    return torch.cat([piece.raw for piece in quantize_rows(rows, kind, importance, name, spread)])
 
 
-def _slices(rows: Tensor, kind: str, importance: Tensor | None, name: str) -> Iterator[Slice]:
-    columns, begin, pace = rows.shape[1], 0, _Pace()
-    while begin < len(rows):
-        began = time.perf_counter()
-        piece = rows[begin : begin + max(1, pace.numbers // max(1, columns))].contiguous()
+def _slices(rows: Tensor, kind: str, importance: Tensor | None, name: str, spread: Spread) -> Iterator[Slice]:
+    step = max(1, AT_ONCE // max(1, rows.shape[1]))
+    weights = None if importance is None else importance.float().contiguous().numpy()
+
+    def work(begin: int) -> Slice:
+        piece = rows[begin : begin + step].contiguous()
         _refuse_what_is_not_finite(piece, begin, name)
-        made = _made(piece, kind, importance).view(len(piece), -1)
-        pace.took(piece.numel(), time.perf_counter() - began)
-        yield Slice(begin, made)
-        begin += len(piece)
+        if kind in PLAIN:
+            return Slice(begin, piece.to(PLAIN[kind]).view(torch.uint8))
+        with np.errstate(all="ignore"):  # what overflows or is divided by 0 is left aside, as in ggml
+            made = _made(piece.numpy(), kind, weights)
+        return Slice(begin, torch.from_numpy(made).view(len(piece), -1))
+
+    begins = range(0, len(rows), step)
+    for first in range(0, len(begins), TOGETHER):
+        yield from spread(work, begins[first : first + TOGETHER])
 
 
-class _Pace:
-    """How many numbers are taken at once: many, which all cores share, or few, which one core works on.
-
-    Sharing an operation is quicker on a machine with nothing else to do and many times slower where another
-    program keeps a core busy, since each operation waits for the slowest. So the time decides.
-    """
-
-    def __init__(self) -> None:
-        self.numbers = ALONE
-        self._seconds: dict[int, float] = {}  # for a number, at each size
-        self._since = 0
-
-    def took(self, numbers: int, seconds: float) -> None:
-        """Learn from a slice, and choose the size of the next one."""
-        self._seconds[self.numbers] = seconds / numbers
-        other = ALONE if self.numbers == AT_ONCE else AT_ONCE
-        self._since += 1
-        if self._since >= _TRY_AGAIN or (other not in self._seconds and self._since >= 2):
-            self.numbers, self._since = other, 0
-        elif self._seconds.get(other, math.inf) < self._seconds[self.numbers]:
-            self.numbers = other
-
-
-def _made(rows: Tensor, kind: str, importance: Tensor | None) -> Tensor:
-    if kind in PLAIN:
-        return rows.to(PLAIN[kind]).view(torch.uint8)
+def _made(rows: Floats, kind: str, importance: Floats | None) -> Bytes:
     if kind in _SMALL:
-        w = None if importance is None or kind == "Q8_0" else _small_weights(rows, importance, kind)
-        made = torch.empty(rows.numel() // 32, _BLOCKS[kind].size, dtype=torch.uint8)
-        _SMALL[kind](rows.view(-1, 32), w, made)
-        return made
+        x = np.ascontiguousarray(rows.reshape(-1, 32).T)  # (32, B)
+        w = None if importance is None or kind == "Q8_0" else _small_weights(rows, x, importance, kind)
+        return _SMALL[kind](x, w)
     n, make = _SUPER[kind]
-    x = _super(rows, n)
-    q = None if importance is None else _super(importance.expand_as(rows).contiguous(), n)
-    return make(x, q)
+    q = None if importance is None else _super(np.broadcast_to(importance, rows.shape), n)
+    return make(_super(rows, n), q)
 
 
-def _super(rows: Tensor, n: int) -> Tensor:
+def _super(rows: Floats, n: int) -> Floats:
     """Rows to (n, s · S): the same place of all small blocks in a row of memory."""
-    return rows.view(-1, 256 // n, n).permute(2, 1, 0).reshape(n, -1)
+    return rows.reshape(-1, 256 // n, n).transpose(2, 1, 0).reshape(n, -1)
 
 
-def _small_weights(rows: Tensor, importance: Tensor, kind: str) -> Tensor:
+def _small_weights(rows: Floats, x: Floats, importance: Floats, kind: str) -> Floats:
     """q · sqrt(σ² + x²): σ² is the mean square of the row, in IQ4_NL twice that of the block; (32, B)."""
-    squares = rows * rows
     blocks = rows.shape[1] // 32
+    w = x * x
     if kind == "IQ4_NL":
-        sigma2 = _running(squares.view(-1, 32)) * (2.0 / 32)
+        w += np.add.accumulate(w, axis=0)[-1] * (F(2) / F(32))
     else:
-        sigma2 = (_running(squares) / rows.shape[1]).repeat_interleave(blocks)
-    q = importance.view(blocks, 32).t().repeat(1, len(rows))  # (32, B)
-    return root(squares.view(-1, 32).t().contiguous().add_(sigma2)).mul_(q)
-
-
-def _running(squares: Tensor) -> Tensor:
-    """Sums of rows, one number after the other, as numpy accumulates; (R)."""
-    return torch.from_numpy(np.add.accumulate(squares.numpy(), axis=1)[:, -1].copy())
+        sums = np.add.accumulate(rows * rows, axis=1)[:, -1]  # one number after the other
+        w += np.repeat(sums / F(rows.shape[1]), blocks)
+    np.sqrt(w, out=w)
+    w *= np.tile(importance.reshape(blocks, 32).T, len(rows))
+    return w
 
 
 def _refuse_what_is_not_finite(piece: Tensor, begin: int, name: str) -> None:

@@ -215,7 +215,9 @@ def layout(kind: str) -> tuple[Part, ...]:
     """
     block_format(kind)
     if kind not in _LAYOUTS:
-        raise LabError(f"{kind} has no blocks: every number stands for itself.", "Choose a type such as Q4_K.")
+        raise LabError(
+            f"{kind} has no blocks: every number stands for itself.", "Choose a type such as Q4_K."
+        )
     parts, begin = [], 0
     for name, size, about in _LAYOUTS[kind]:
         parts.append(Part(name, begin, begin + size, about))
@@ -235,7 +237,9 @@ def take_apart(weights: Tensor, kind: str) -> TakenApart:
     """
     parts, size = layout(kind), block_format(kind).block
     if weights.shape != (size,):
-        raise LabError(f"A block of {kind} has {size} weights, not {weights.numel():,}.", f"Choose {size} in a row.")
+        raise LabError(
+            f"A block of {kind} has {size} weights, not {weights.numel():,}.", f"Choose {size} in a row."
+        )
     raw = quantize(weights.float(), kind, name="the block").view(-1)
     back = torch.empty(size)
     dequantize(raw, kind, back)

@@ -244,7 +244,9 @@ def _stream(model: Transformer, read: Tensor) -> tuple[Tensor, float]:
 _Measured = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
-def _measure(reference: Transformer, model: Transformer, true: Tensor, stream: Tensor, came: Tensor) -> _Measured:
+def _measure(
+    reference: Transformer, model: Transformer, true: Tensor, stream: Tensor, came: Tensor
+) -> _Measured:
     """Surprises of both, divergence, Δp and agreement for some places."""
     with torch.inference_mode():
         p = reference.head(true)[0].log_softmax(-1)  # (n, V)

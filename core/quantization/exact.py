@@ -2,133 +2,119 @@
 
 Bytes are equal to ggml's only if every operation rounds as there: products from left to right, sums one
 number after the other, no fused multiply-add. So blocks lie side by side, and a step of the algorithm works
-on the same place of all of them: a table is (n, B), the n numbers of a block below one another.
+on the same place of all of them: a table is (n, B), the n numbers of a block below one another. numpy adds the
+rows of such a table in order, and rounds roots and quotients as IEEE 754 has it. torch does neither: its sums
+begin anew every 16 rows, its roots are one bit off in a fifth of all cases, a number over a table is the number
+times a rounded reciprocal.
 
 Letters: n numbers of a small block; B blocks; x weights; w how much each error counts.
 """
 
 from __future__ import annotations
 
-from functools import cache
+
 
 import numpy as np
-import torch
-from torch import Tensor
+import numpy.typing as npt
 
-NEAREST_AT_MOST = 4_194_303.0  # ggml's `nearest_int` is right up to here; beyond, its bits say something else
-_MAGIC = 12_582_912.0  # 1.5 · 2^23: adding it leaves the whole number in the low bits
-_SIGN = -(1 << 31)  # bits of a float32
-_HALF_BELOW = 0x3EFFFFFF  # bits of the float32 before 0.5
+Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
+Whole = npt.NDArray[np.int32]
+Flags = npt.NDArray[np.bool_]
+
+F = np.float32
+ZERO = F(0)
+NEAREST_AT_MOST = F(4_194_303.0)  # ggml's `nearest_int` is right up to here; beyond, its bits say something else
+_MAGIC = F(12_582_912.0)  # 1.5 · 2^23: adding it leaves the whole number in the low bits
+_SIGN = np.uint32(1 << 31)  # bits of a float32
+_HALF_BELOW = np.uint32(0x3EFFFFFF)  # bits of the float32 before 0.5
+_FEW = 16  # blocks: numpy would add the numbers of a single one in another order
 
 
-def positions_first(numbers: Tensor, n: int) -> Tensor:
-    """Blocks of n numbers, one after the other, as a table (n, B)."""
-    return numbers.view(-1, n).t().contiguous()
-
-
-def ordered_sum(rows: Tensor) -> Tensor:
-    """The rows of (n, B) added one after the other, from the first: (B). What stood in `rows` may be lost.
-
-    torch adds up to 16 rows in order and then begins anew; so what came out is laid before the next rows.
-    """
-    if not _adds_in_order():
-        total = rows[0].clone()
-        for row in rows[1:]:
-            total += row
-        return total
-    total = rows[:16].sum(0)
-    for begin in range(16, len(rows), 15):
-        rows[begin - 1] = total
-        total = rows[begin - 1 : begin + 15].sum(0)
+def ordered_sum(rows: Floats) -> Floats:
+    """The rows of (n, B) added one after the other, from the first: (B)."""
+    if rows.shape[1] >= _FEW:
+        made: Floats = np.add.reduce(rows, axis=0)
+        return made
+    total = rows[0].copy()
+    for row in rows[1:]:
+        total += row
     return total
 
 
-@cache
-def _adds_in_order() -> bool:
-    """Whether this torch adds 16 rows one after the other (its cascade does; tried once)."""
-    rows = torch.linspace(-1, 1, 16 * 4099).exp_().view(16, 4099) * torch.tensor([1.0, -0.3]).repeat(8)[:, None]
-    total = rows[0].clone()
-    for row in rows[1:]:
-        total += row
-    return torch.equal(rows.sum(0), total)
+def nearest(numbers: Floats) -> Whole:
+    """ggml's `nearest_int`, bit for bit, also where its argument is too large.
 
-
-def nearest(numbers: Tensor) -> Tensor:
-    """ggml's `nearest_int`, bit for bit, also where its argument is too large: int32.
-
-    >>> nearest(torch.tensor([0.5, 1.5, -2.6])).tolist()
+    >>> nearest(np.array([0.5, 1.5, -2.6], np.float32)).tolist()
     [0, 2, -3]
     """
-    return (numbers + _MAGIC).view(torch.int32).bitwise_and_(0x7FFFFF).sub_(0x400000)
+    bits = (numbers + _MAGIC).view(np.int32)
+    bits &= 0x7FFFFF
+    bits -= 0x400000
+    return bits
 
 
-def away_from_zero(numbers: Tensor) -> Tensor:
-    """C's `roundf`, int32: halves go away from zero. Right up to 2^22. What stood in `numbers` is lost.
+def away_from_zero(numbers: Floats) -> Whole:
+    """C's `roundf`: halves go away from zero. Right up to 2^22. What stood in `numbers` is lost.
 
-    >>> away_from_zero(torch.tensor([0.5, -0.5, 2.5, 0.49999997])).tolist()
+    >>> away_from_zero(np.array([0.5, -0.5, 2.5, 0.49999997], np.float32)).tolist()
     [1, -1, 3, 0]
     """
-    bits = numbers.view(torch.int32)
-    almost_half = bits.bitwise_and(_SIGN).bitwise_or_(_HALF_BELOW).view(torch.float32)
-    return numbers.add_(almost_half).to(torch.int32)  # which cuts off
+    almost_half = numbers.view(np.uint32) & _SIGN
+    almost_half |= _HALF_BELOW
+    numbers += almost_half.view(np.float32)
+    return numbers.astype(np.int32)  # which cuts off
 
 
-def signed_extreme(x: Tensor, dim: int = 0) -> Tensor:
+def signed_extreme(x: Floats) -> Floats:
     """Of every block the number that is furthest from zero, with its sign; the first one of a tie: (B).
 
-    >>> signed_extreme(torch.tensor([[1.0, 2.0], [-1.0, -3.0]])).tolist()
+    >>> signed_extreme(np.array([[1, 2], [-1, -3]], np.float32)).tolist()
     [1.0, -3.0]
     """
-    high, low = x.amax(dim), x.amin(dim)
-    negative = high < -low
-    extreme = chosen(low, high, negative)
-    tied = (high == -low).nonzero()[:, 0]
+    high, low = x.max(axis=0), x.min(axis=0)
+    extreme = chosen(low, high, high < -low)
+    tied = np.flatnonzero(high == -low)
     if len(tied):
-        among = x.index_select(1 - dim, tied)
-        first = among.abs().argmax(dim, keepdim=True)
-        extreme[tied] = among.gather(dim, first).squeeze(dim)
-    return extreme.add_(0.0)  # a zero is +0
+        among = x[:, tied]
+        extreme[tied] = np.take_along_axis(among, np.abs(among).argmax(axis=0)[None], axis=0)[0]
+    extreme += ZERO  # a zero is +0
+    return extreme
 
 
-def least(x: Tensor, dim: int = 0) -> Tensor:
+def least(x: Floats) -> Floats:
     """The smallest number of every block, (B); of zeros with both signs the first, since signs are stored."""
-    low = x.amin(dim)
-    zero = (low == 0).nonzero()[:, 0]
+    low: Floats = x.min(axis=0)
+    zero = np.flatnonzero(low == 0)
     if len(zero):
-        among = x.index_select(1 - dim, zero)
-        first = (among == 0).to(torch.uint8).argmax(dim, keepdim=True)
-        low[zero] = among.gather(dim, first).squeeze(dim)
+        among = x[:, zero]
+        low[zero] = np.take_along_axis(among, (among == 0).argmax(axis=0)[None], axis=0)[0]
     return low
 
 
-def chosen(new: Tensor, old: Tensor, better: Tensor) -> Tensor:
-    """`torch.where(better, new, old)` by bits: where the choice is by chance, `where` takes ten times as long."""
-    mask = better.to(torch.int32).neg_()
-    bits = old.view(torch.int32)
-    return (bits ^ new.view(torch.int32)).bitwise_and_(mask).bitwise_xor_(bits).view(torch.float32)
+def chosen(new: Floats, old: Floats, better: Flags) -> Floats:
+    """`np.where(better, new, old)` by bits: where the choice is by chance, `where` takes several times as long."""
+    mask = better.view(np.int8).astype(np.int32)
+    np.negative(mask, out=mask)
+    bits = old.view(np.int32)
+    mask &= bits ^ new.view(np.int32)
+    mask ^= bits
+    return mask.view(np.float32)
 
 
-def over(number: float, numbers: Tensor) -> Tensor:
-    """number / numbers, rounded once; torch's own `number / numbers` multiplies by a rounded reciprocal."""
-    return torch.div(torch.tensor(number, dtype=torch.float32), numbers)
-
-
-def root(numbers: Tensor) -> Tensor:
-    """Square roots, in place, rounded as IEEE has it; torch's own are one bit off in a fifth of all cases."""
-    np.sqrt(numbers.numpy(), out=numbers.numpy())
-    return numbers
-
-
-def inverse(scale: Tensor) -> Tensor:
+def inverse(scale: Floats) -> Floats:
     """1 / scale, and 0 for a scale of 0."""
-    return torch.where(scale == 0, scale.new_zeros(()), scale.reciprocal())
+    made: Floats = np.where(scale == 0, ZERO, F(1) / scale)
+    return made
 
 
-def float16_bytes(numbers: Tensor) -> Tensor:
+def float16_bytes(numbers: Floats) -> Bytes:
     """Each number as the two bytes of a float16: (B) to (B, 2)."""
-    return numbers.to(torch.float16).view(torch.uint8).view(-1, 2)
+    return numbers.astype("<f2").view(np.uint8).reshape(-1, 2)
 
 
-def as_float16(numbers: Tensor) -> Tensor:
+def as_float16(numbers: Floats) -> Floats:
     """What a number is after it was stored in 16 bits."""
-    return numbers.to(torch.float16).float()
+    return numbers.astype(np.float16).astype(np.float32)
+
+

@@ -132,7 +132,9 @@ class _Sums(Trace):
             return
         squares = tensor.flatten(2).square().sum(dim=(0, 1))  # (C)
         if not bool(squares.isfinite().all()):
-            raise LabError(f"A number in {name} is not finite.", "The model is damaged: choose another checkpoint.")
+            raise LabError(
+                f"A number in {name} is not finite.", "The model is damaged: choose another checkpoint."
+            )
         self.sums[name] = self.sums[name] + squares if name in self.sums else squares.clone()
 
 
@@ -170,7 +172,9 @@ def read_importance(path: Path) -> Importance:
     made = _read_gguf(path) if is_gguf else _read_dat(path)
     for name, sums in made.sums.items():
         if not bool((sums.isfinite() & (sums >= 0)).all()):
-            raise LabError(f"{path.name}: {quoted(name)} holds a number that is no sum of squares.", _NO_MATRIX)
+            raise LabError(
+                f"{path.name}: {quoted(name)} holds a number that is no sum of squares.", _NO_MATRIX
+            )
     return made
 
 
@@ -248,7 +252,9 @@ def check_matches(importance: Importance, shapes: Mapping[str, tuple[int, ...]])
     """
     common = [name for name in importance.sums if name in shapes]
     if not common:
-        raise LabError("The importance matrix names no table of this model.", "Choose one that was computed for it.")
+        raise LabError(
+            "The importance matrix names no table of this model.", "Choose one that was computed for it."
+        )
     for name in common:
         if len(importance.sums[name]) != shapes[name][-1]:
             raise LabError(

@@ -2,10 +2,8 @@
 
 Rounding to the grid that just covers a block is not the best one: a slightly finer or coarser grid can have a
 smaller error. Each search tries some twenty and, for the codes that come out, takes the scale of least
-squares. Weights say how much the error of each number counts.
-
-The functions are called as in ggml-quants.c (`make_qx_quants`, `make_q3_quants`, `make_qkx2_quants` with its
-twin qkx3, `make_qp_quants`). Codes come as float32 in the layout of `x`.
+squares. Weights say how much the error of each number counts. The functions of ggml-quants.c are named in the
+docstrings. Codes come as float32 in the layout of `x`.
 
 Letters: as in `exact.py`; l codes; a, b the sums Σ w·x·l and Σ w·l·l, so that a / b is the scale of least
 squares and a² / b how much of the error it takes away.
@@ -16,26 +14,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from core.quantization.exact import (
     NEAREST_AT_MOST,
+    ZERO,
+    F,
+    Flags,
+    Floats,
     chosen,
     least,
     nearest,
     ordered_sum,
-    over,
     signed_extreme,
 )
 
-ZERO = 1e-15  # a block whose largest number is below this holds zeros (GROUP_MAX_EPS)
+NOTHING = F(1e-15)  # a block whose largest number is below this holds zeros (GROUP_MAX_EPS)
 _SWEEPS = 5
-
-
-def _f32(value: float) -> float:
-    """A Python number that is exactly a float32, so that torch's scalar arithmetic rounds as C's."""
-    return float(np.float32(value))
+_WORTH_LEAVING = 0.7  # share of blocks that still change, below which the others are left aside
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,14 +39,14 @@ class Symmetric:
 
     Attributes:
         scale: (B); 0 for a block of zeros.
-        codes: float32, (n, B), from 0; 0 for a block of zeros, which is not its middle.
+        codes: (n, B), from 0; 0 for a block of zeros, which is not its middle.
     """
 
-    scale: Tensor
-    codes: Tensor
+    scale: Floats
+    codes: Floats
 
 
-def symmetric_search(x: Tensor, most: int, w: Tensor) -> Symmetric:
+def symmetric_search(x: Floats, most: int, w: Floats) -> Symmetric:
     """`make_qx_quants` with squared errors: codes from −most to most − 1, stored from 0.
 
     Args:
@@ -59,46 +54,84 @@ def symmetric_search(x: Tensor, most: int, w: Tensor) -> Symmetric:
         most: So many codes on the negative side.
         w: (n, B).
     """
-    extreme = signed_extreme(x)  # (B)
-    zero = extreme.abs() < ZERO
-    safe = torch.where(zero, 1.0, extreme)
-    wx, codes, products = w * x, torch.empty_like(x), torch.empty_like(x)
+    zero, safe = _safe_extreme(x)
+    wx, codes, products = w * x, np.empty_like(x), np.empty_like(x)
 
-    def sums(inverse_scale: Tensor) -> tuple[Tensor, Tensor]:
-        torch.mul(x, inverse_scale, out=codes).round_().clamp_(-most, most - 1)
-        a = ordered_sum(torch.mul(wx, codes, out=products))
-        return a, ordered_sum(torch.mul(w, codes, out=products).mul_(codes))
+    def lay(inverse_scale: Floats) -> None:
+        np.multiply(x, inverse_scale, out=codes)
+        np.rint(codes, out=codes)
+        np.clip(codes, F(-most), F(most - 1), out=codes)
 
-    taken = over(-most, safe)
+    def sums(inverse_scale: Floats) -> tuple[Floats, Floats]:
+        lay(inverse_scale)
+        a = ordered_sum(np.multiply(wx, codes, out=products))
+        np.multiply(w, codes, out=products)
+        return a, ordered_sum(np.multiply(products, codes, out=products))
+
+    taken = F(-most) / safe
     a, b = sums(taken)
-    scale = torch.where(b == 0, 0.0, a / b)
+    scale = np.where(b == 0, ZERO, a / b)
     best = scale * a
     for step in (*range(-9, 0), *range(1, 10)):
-        trial = over(-_f32(most + _f32(_f32(0.1) * step)), safe)
+        trial = -(F(most) + F(0.1) * F(step)) / safe
         a, b = sums(trial)
         better = (b > 0) & (a * a > best * b)
         found = a / b
         scale = chosen(found, scale, better)
         best = chosen(found * a, best, better)
         taken = chosen(trial, taken, better)
-    torch.mul(x, taken, out=codes).round_().clamp_(-most, most - 1).add_(most)
-    return Symmetric(torch.where(zero, 0.0, scale), codes.masked_fill_(zero, 0.0))
+    lay(taken)
+    codes += F(most)
+    codes[:, zero] = 0
+    return Symmetric(np.where(zero, ZERO, scale), codes)
 
 
-def descent(x: Tensor, most: int) -> Symmetric:
-    """`make_q3_quants`: codes from −most to most − 1, then one number after the other moved while that helps."""
-    extreme = signed_extreme(x)
-    zero = extreme.abs() < ZERO
-    safe = torch.where(zero, 1.0, extreme)
-    codes = (x * over(-most, safe)).round_().clamp_(-most, most - 1)
+def descent(x: Floats, most: int) -> Symmetric:
+    """`make_q3_quants`: codes from −most to most − 1, then one after the other moved while that helps."""
+    zero, safe = _safe_extreme(x)
+    codes = x * (F(-most) / safe)
+    np.rint(codes, out=codes)
+    np.clip(codes, F(-most), F(most - 1), out=codes)
     a, b = _sweep(x, x * x, codes, (-most, most - 1), both_above=False)
-    scale = torch.where(b > 0, a / b, 0.0)
-    return Symmetric(torch.where(zero, 0.0, scale), codes.add_(most).masked_fill_(zero, 0.0))
+    codes += F(most)
+    codes[:, zero] = 0
+    return Symmetric(np.where(zero | ~(b > 0), ZERO, a / b), codes)
+
+
+def positive_search(x: Floats, most: int, w: Floats) -> Symmetric:
+    """`make_qp_quants`: codes 0 … most for numbers that are not negative, as scales are; x ≈ scale · code."""
+    high = np.maximum(x.max(axis=0), ZERO)
+    zero = high < NOTHING
+    safe = np.where(zero, F(1), high)
+
+    def error(inverse_scale: Floats, codes: Floats) -> Floats:
+        difference = x - (F(1) / inverse_scale) * codes
+        return ordered_sum(w * difference * difference)
+
+    taken = F(most) / safe
+    best = error(taken, (nearest(x * taken) & 255).astype(F))  # here, codes are bytes that nothing bounds
+    for step in (-4, -3, -2, -1, 1, 2, 3, 4):
+        trial = (F(0.1) * F(step) + F(most)) / safe
+        found = error(trial, np.minimum(nearest(x * trial), most).astype(F))
+        better = found < best
+        best = chosen(found, best, better)
+        taken = chosen(trial, taken, better)
+    codes = np.minimum(nearest(x * taken), most).astype(F)
+    a, b = _sweep(x, w, codes, (None, most), both_above=True)
+    codes[:, zero] = 0
+    return Symmetric(np.where(zero | ~(b > 0), ZERO, a / b), codes)
+
+
+def _safe_extreme(x: Floats) -> tuple[Flags, Floats]:
+    """Which blocks hold zeros, and the number furthest from zero of each; 1 for those."""
+    extreme = signed_extreme(x)
+    zero = np.abs(extreme) < NOTHING
+    return zero, np.where(zero, F(1), extreme)
 
 
 def _sweep(
-    x: Tensor, w: Tensor, codes: Tensor, bounds: tuple[int | None, int], both_above: bool
-) -> tuple[Tensor, Tensor]:
+    x: Floats, w: Floats, codes: Floats, bounds: tuple[int | None, int], both_above: bool
+) -> tuple[Floats, Floats]:
     """Coordinate descent: up to 5 times over all places of a block, until nothing changes; codes in place.
 
     With the other codes kept, the best code for x is x · b' / a', whose sums leave x out. Blocks in which a
@@ -115,49 +148,54 @@ def _sweep(
         The sums a and b at the end.
     """
     wx = w * x
-    a, b = ordered_sum(wx * codes), ordered_sum((w * codes).mul_(codes))
+    a, b = ordered_sum(wx * codes), ordered_sum(w * codes * codes)
     if bounds[0] is None:
-        codes.remainder_(256)
-    places: Tensor | None = None
+        np.remainder(codes, F(256), out=codes)
+    places = None
     parts = (x, w, wx, codes, a, b)
     for _ in range(_SWEEPS):
         changed = _one_sweep(*parts, bounds, both_above)
         if places is not None:
             codes[:, places], a[places], b[places] = parts[3], parts[4], parts[5]
-        going_on = changed.nonzero()[:, 0]
+        going_on = np.flatnonzero(changed)
         if not len(going_on):
             break
-        if len(going_on) < 0.7 * len(changed):
+        if len(going_on) < _WORTH_LEAVING * len(changed):
             places = going_on if places is None else places[going_on]
-            parts = tuple(part.index_select(-1, going_on) for part in parts)  # type: ignore[assignment]
+            parts = (
+                x[:, places], w[:, places], wx[:, places], codes[:, places], a[places], b[places],
+            )  # fmt: skip
     return a, b
 
 
 def _one_sweep(
-    x: Tensor,
-    w: Tensor,
-    wx: Tensor,
-    codes: Tensor,
-    a: Tensor,
-    b: Tensor,
+    x: Floats,
+    w: Floats,
+    wx: Floats,
+    codes: Floats,
+    a: Floats,
+    b: Floats,
     bounds: tuple[int | None, int],
     both_above: bool,
-) -> Tensor:
+) -> Flags:
     """One round over the places; codes, a and b in place. Which blocks have changed, (B)."""
-    changed = torch.zeros(len(a), dtype=torch.bool)
+    changed = np.zeros(len(a), dtype=np.bool_)
+    low, high = bounds
     for x_i, w_i, wx_i, l_i in zip(x, w, wx, codes, strict=True):
-        without_a = torch.sub(a, wx_i * l_i)
-        without_b = torch.sub(b, (w_i * l_i).mul_(l_i))
-        l_new = nearest((x_i * without_b).div_(without_a)).clamp_(*bounds).float()
-        a_new = torch.add(without_a, wx_i * l_new)
-        b_new = torch.add(without_b, (w_i * l_new).mul_(l_new))
-        better = (a_new * a_new).mul_(b) > (a * a).mul_(b_new)
+        without_a = a - wx_i * l_i
+        without_b = b - w_i * l_i * l_i
+        whole = nearest(x_i * without_b / without_a)
+        np.clip(whole, low, high, out=whole)
+        l_new = whole.astype(F)
+        a_new = without_a + wx_i * l_new
+        b_new = without_b + w_i * l_new * l_new
+        better = a_new * a_new * b > a * a * b_new
         better &= l_new != l_i
         better &= without_a > 0
         better &= without_b > 0 if both_above else b_new > 0
-        l_i.copy_(chosen(l_new.remainder(256) if bounds[0] is None else l_new, l_i, better))
-        a.copy_(chosen(a_new, a, better))
-        b.copy_(chosen(b_new, b, better))
+        l_i[:] = chosen(l_new if low is not None else np.remainder(l_new, F(256)), l_i, better)
+        a[:] = chosen(a_new, a, better)
+        b[:] = chosen(b_new, b, better)
         changed |= better
     return changed
 
@@ -169,12 +207,12 @@ class Affine:
     Attributes:
         scale: (B); 0 where all numbers are equal.
         minimum: (B), not negative: what is subtracted.
-        codes: float32, (n, B).
+        codes: (n, B).
     """
 
-    scale: Tensor
-    minimum: Tensor
-    codes: Tensor
+    scale: Floats
+    minimum: Floats
+    codes: Floats
 
 
 @dataclass(frozen=True)
@@ -187,88 +225,79 @@ class Grid:
     steps: int
     absolute: bool = False
 
-    def factors(self) -> list[float]:
+    def factors(self) -> list[np.float32]:
         """The numerators, each rounded as C rounds them."""
-        first, step = np.float32(self.first), np.float32(self.step)
-        return [float(first + step * np.float32(s) + np.float32(self.most)) for s in range(self.steps + 1)]
+        return [F(self.first) + F(self.step) * F(s) + F(self.most) for s in range(self.steps + 1)]
 
 
-def affine_search(x: Tensor, w: Tensor, grid: Grid) -> Affine:
+def affine_search(x: Floats, w: Floats, grid: Grid) -> Affine:
     """`make_qkx2_quants`, and `make_qkx3_quants`, which differs in nothing that can be seen here.
 
     A minimum found by least squares also moves the grids that are tried after it, since ggml uses one
     variable for both.
     """
-    high, low = x.amax(0), least(x)
-    minimum = torch.where(low > 0, 0.0, low)
+    high, low = x.max(axis=0), least(x)
+    minimum = np.where(low > 0, ZERO, low)
     flat = high <= minimum
-    reach = torch.maximum(high.abs(), low.abs())
-    zeros = torch.zeros_like(high)
-    sum_w, sum_x = ordered_sum(w.clone()), ordered_sum(w * x)
-    codes, wl, scratch = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x)
-
-    def lay(inverse_scale: Tensor, start: Tensor) -> None:
-        torch.sub(x, start, out=codes).mul_(inverse_scale)
-        if bool((inverse_scale.abs() * (reach + start.abs()) <= NEAREST_AT_MOST).all()):
-            codes.round_()
-        else:
-            codes.copy_(nearest(codes))
-        codes.clamp_(0, grid.most)
-
-    def error(scale: Tensor, start: Tensor) -> Tensor:
-        torch.mul(codes, scale, out=scratch).add_(start).sub_(x)
-        (scratch.abs_() if grid.absolute else scratch.mul_(scratch)).mul_(w)
-        return ordered_sum(scratch)
-
-    spread = torch.where(flat, 1.0, high - minimum)
-    taken, start = over(grid.most, spread), minimum
-    scale = over(1, taken)
-    lay(taken, start)
-    best = error(scale, start)
+    errors = _Errors(x, w, grid)
+    taken, start = F(grid.most) / np.where(flat, F(1), high - minimum), minimum
+    scale = F(1) / taken
+    errors.lay(taken, start)
+    best = errors.of(scale, start)
     for factor in grid.factors():
-        trial = over(factor, torch.where(flat, 1.0, high - minimum))
-        lay(trial, minimum)
-        torch.mul(w, codes, out=wl)
-        sum_l2 = ordered_sum(torch.mul(wl, codes, out=scratch))
-        sum_xl = ordered_sum(torch.mul(wl, x, out=scratch))
-        sum_l = ordered_sum(wl)
-        determinant = sum_w * sum_l2 - sum_l * sum_l
-        fitted = (sum_w * sum_xl - sum_x * sum_l) / determinant
-        moved = (sum_l2 * sum_x - sum_l * sum_xl) / determinant
-        above = moved > 0
-        moved = chosen(zeros, moved, above)
-        fitted = chosen(sum_xl / sum_l2, fitted, above)
-        found = error(fitted, moved)
-        better = (determinant > 0) & (found < best) & ~flat
+        trial = factor / np.where(flat, F(1), high - minimum)
+        errors.lay(trial, minimum)
+        fitted, moved, solved = errors.fit()
+        found = errors.of(fitted, moved)
+        better = solved & (found < best) & ~flat
         best = chosen(found, best, better)
         scale = chosen(fitted, scale, better)
         taken = chosen(trial, taken, better)
         start = chosen(minimum, start, better)
         minimum = chosen(moved, minimum, better)
-    lay(taken, start)
-    codes.masked_fill_(flat, 0.0)
-    return Affine(torch.where(flat, 0.0, scale), -minimum, codes)
+    errors.lay(taken, start)
+    errors.codes[:, flat] = 0
+    return Affine(np.where(flat, ZERO, scale), -minimum, errors.codes)
 
 
-def positive_search(x: Tensor, most: int, w: Tensor) -> Symmetric:
-    """`make_qp_quants`: codes 0 … most for numbers that are not negative, such as scales; x ≈ scale · code."""
-    high = x.amax(0).clamp(min=0.0)
-    zero = high < ZERO
-    safe = torch.where(zero, 1.0, high)
+class _Errors:
+    """What the trials of `affine_search` share: the codes of the last one, and room to compute in."""
 
-    def error(inverse_scale: Tensor, codes: Tensor) -> Tensor:
-        difference = x - over(1, inverse_scale) * codes.float()
-        return ordered_sum((w * difference).mul_(difference))
+    def __init__(self, x: Floats, w: Floats, grid: Grid) -> None:
+        self._x, self._w, self._grid = x, w, grid
+        self._reach = np.maximum(np.abs(x.max(axis=0)), np.abs(x.min(axis=0)))
+        self._sum_w, self._sum_x = ordered_sum(w), ordered_sum(w * x)
+        self.codes, self._wl, self._scratch = np.empty_like(x), np.empty_like(x), np.empty_like(x)
 
-    taken = over(most, safe)
-    best = error(taken, nearest(x * taken).bitwise_and_(255))  # here, codes are bytes that nothing bounds
-    for step in (-4, -3, -2, -1, 1, 2, 3, 4):
-        trial = over(_f32(_f32(_f32(0.1) * step) + most), safe)
-        found = error(trial, nearest(x * trial).clamp_(max=most))
-        better = found < best
-        best = torch.where(better, found, best)
-        taken = torch.where(better, trial, taken)
-    codes = nearest(x * taken).clamp_(max=most).float()
-    a, b = _sweep(x, w, codes, (None, most), both_above=True)
-    scale = torch.where(b > 0, a / b, 0.0)
-    return Symmetric(torch.where(zero, 0.0, scale), codes.masked_fill_(zero, 0.0))
+    def lay(self, inverse_scale: Floats, start: Floats) -> None:
+        """The codes for a grid."""
+        np.subtract(self._x, start, out=self.codes)
+        np.multiply(self.codes, inverse_scale, out=self.codes)
+        if np.all(np.abs(inverse_scale) * (self._reach + np.abs(start)) <= NEAREST_AT_MOST):
+            np.rint(self.codes, out=self.codes)
+        else:
+            self.codes[:] = nearest(self.codes)
+        np.clip(self.codes, ZERO, F(self._grid.most), out=self.codes)
+
+    def of(self, scale: Floats, start: Floats) -> Floats:
+        """The weighted error of the codes with a scale and a minimum, (B)."""
+        error = self._scratch
+        np.multiply(self.codes, scale, out=error)
+        np.add(error, start, out=error)
+        np.subtract(error, self._x, out=error)
+        (np.abs if self._grid.absolute else np.square)(error, out=error)
+        return ordered_sum(np.multiply(error, self._w, out=error))
+
+    def fit(self) -> tuple[Floats, Floats, Flags]:
+        """Scale and minimum of least squares for the codes, (B) each, and where there is a solution."""
+        wl, scratch = self._wl, self._scratch
+        np.multiply(self._w, self.codes, out=wl)
+        sum_l2 = ordered_sum(np.multiply(wl, self.codes, out=scratch))
+        sum_xl = ordered_sum(np.multiply(wl, self._x, out=scratch))
+        sum_l = ordered_sum(wl)
+        determinant = self._sum_w * sum_l2 - sum_l * sum_l
+        scale = (self._sum_w * sum_xl - self._sum_x * sum_l) / determinant
+        minimum = (sum_l2 * self._sum_x - sum_l * sum_xl) / determinant
+        above = minimum > 0
+        minimum = chosen(np.zeros_like(minimum), minimum, above)
+        return chosen(sum_xl / sum_l2, scale, above), minimum, determinant > 0

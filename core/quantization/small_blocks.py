@@ -4,163 +4,170 @@ Each has one scale d in 16 bits, Q4_1 and Q5_1 also a minimum m. The codes are c
 it was rounded to 16 bits. With importances the scale is searched for (`search.py`). Layouts: ggml-common.h;
 algorithms: `quantize_row_*_ref` and `quantize_row_*_impl` of ggml-quants.c.
 
-Letters: B blocks; rows (B, 32) numbers; w (32, B) weights of errors, None where no importances are given; out
-(B, bytes of a block).
+Letters: B blocks; x (32, B) numbers; w (32, B) weights of errors, None where no importances are given. Every
+maker gives bytes, (B, bytes of a block).
 """
 
 from __future__ import annotations
 
 from functools import cache
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from core.formats.blocks import NONLINEAR
 from core.quantization.exact import (
+    ZERO,
+    Bytes,
+    F,
+    Floats,
     away_from_zero,
     chosen,
     float16_bytes,
     inverse,
     least,
     ordered_sum,
-    over,
     signed_extreme,
 )
-from core.quantization.search import ZERO, Grid, affine_search, symmetric_search
+from core.quantization.search import NOTHING, Grid, affine_search, symmetric_search
 
 _FINE = {most: Grid(most, -0.9, 0.05, 36) for most in (15, 31)}
 
 
-def make_q8_0(rows: Tensor, w: Tensor | None, out: Tensor) -> None:
-    """Q8_0, 34 bytes a block; importances change nothing."""
-    d = torch.maximum(rows.amax(1), -rows.amin(1)).abs_() / 127  # without −0
-    out[:, :2] = float16_bytes(d)
-    out[:, 2:].view(torch.int8).copy_(away_from_zero(_scaled(rows, d)))
+def make_q8_0(x: Floats, w: Floats | None) -> Bytes:
+    """Q8_0, 34 bytes; importances change nothing."""
+    d = np.abs(np.maximum(x.max(axis=0), -x.min(axis=0))) / F(127)  # without −0
+    codes = away_from_zero(_scaled(x, d)).astype(np.int8).view(np.uint8)
+    return _joined(float16_bytes(d), codes.T)
 
 
-def make_q4_0(rows: Tensor, w: Tensor | None, out: Tensor) -> None:
-    """Q4_0, 18 bytes a block."""
-    d, codes = _symmetric(rows, w, 8)
-    out[:, :2] = float16_bytes(d)
-    out[:, 2:] = _nibbles(codes)
+def make_q4_0(x: Floats, w: Floats | None) -> Bytes:
+    """Q4_0, 18 bytes."""
+    d, codes = _symmetric(x, w, 8)
+    return _joined(float16_bytes(d), _nibbles(codes))
 
 
-def make_q5_0(rows: Tensor, w: Tensor | None, out: Tensor) -> None:
-    """Q5_0, 22 bytes a block."""
-    d, codes = _symmetric(rows, w, 16)
-    out[:, :2] = float16_bytes(d)
-    out[:, 2:6] = _fifth_bits(codes)
-    out[:, 6:] = _nibbles(codes)
+def make_q5_0(x: Floats, w: Floats | None) -> Bytes:
+    """Q5_0, 22 bytes."""
+    d, codes = _symmetric(x, w, 16)
+    return _joined(float16_bytes(d), _fifth_bits(codes), _nibbles(codes))
 
 
-def make_q4_1(rows: Tensor, w: Tensor | None, out: Tensor) -> None:
-    """Q4_1, 20 bytes a block."""
-    d, m, codes = _affine(rows, w, 15)
-    out[:, :2], out[:, 2:4] = float16_bytes(d), float16_bytes(m)
-    out[:, 4:] = _nibbles(codes)
+def make_q4_1(x: Floats, w: Floats | None) -> Bytes:
+    """Q4_1, 20 bytes."""
+    d, m, codes = _affine(x, w, 15)
+    return _joined(float16_bytes(d), float16_bytes(m), _nibbles(codes))
 
 
-def make_q5_1(rows: Tensor, w: Tensor | None, out: Tensor) -> None:
-    """Q5_1, 24 bytes a block."""
-    d, m, codes = _affine(rows, w, 31)
-    out[:, :2], out[:, 2:4] = float16_bytes(d), float16_bytes(m)
-    out[:, 4:8] = _fifth_bits(codes)
-    out[:, 8:] = _nibbles(codes)
+def make_q5_1(x: Floats, w: Floats | None) -> Bytes:
+    """Q5_1, 24 bytes."""
+    d, m, codes = _affine(x, w, 31)
+    return _joined(float16_bytes(d), float16_bytes(m), _fifth_bits(codes), _nibbles(codes))
 
 
-def make_iq4_nl(rows: Tensor, w: Tensor | None, out: Tensor) -> None:
-    """IQ4_NL, 18 bytes a block: codes are places in a table of 16 uneven steps."""
-    x = rows.t().contiguous()  # (32, B)
+def make_iq4_nl(x: Floats, w: Floats | None) -> Bytes:
+    """IQ4_NL, 18 bytes: codes are places in a table of 16 uneven steps."""
     w = x * x if w is None else w
     extreme = signed_extreme(x)  # (B)
-    zero = extreme.abs() < ZERO
-    safe = torch.where(zero, 1.0, extreme)
-    level, scratch, wl = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x)
+    zero = np.abs(extreme) < NOTHING
+    safe = np.where(zero, F(1), extreme)
+    scratch, wl = np.empty_like(x), np.empty_like(x)
+    levels = _table()[1]
 
-    def sums(inverse_scale: Tensor) -> tuple[Tensor, Tensor]:
-        level.copy_(_levels(torch.mul(x, inverse_scale, out=scratch)))
-        torch.mul(w, level, out=wl)
-        a = ordered_sum(torch.mul(wl, x, out=scratch))
-        return a, ordered_sum(wl.mul_(level))
+    def sums(inverse_scale: Floats) -> tuple[Floats, Floats]:
+        level = levels[_places(np.multiply(x, inverse_scale, out=scratch))]
+        np.multiply(w, level, out=wl)
+        a = ordered_sum(np.multiply(wl, x, out=scratch))
+        return a, ordered_sum(np.multiply(wl, level, out=wl))
 
-    a, b = sums(over(1, -safe / NONLINEAR[0]))
-    scale = torch.where(b > 0, a / b, 0.0)
+    a, b = sums(F(1) / (-safe / F(NONLINEAR[0])))
+    scale = np.where(b > 0, a / b, ZERO)
     best = scale * a
     for step in range(-7, 8):
-        a, b = sums(over(NONLINEAR[0] + step, safe))
+        a, b = sums(F(NONLINEAR[0] + step) / safe)
         better = (b > 0) & (a * a > best * b)
         scale = chosen(a / b, scale, better)
         best = chosen(scale * a, best, better)
-    scale = torch.where(zero, 0.0, scale)
-    out[:, :2] = float16_bytes(scale)
-    out[:, 2:] = _nibbles(_codes(rows * inverse(scale)[:, None]))
+    scale = np.where(zero, ZERO, scale)
+    codes = _table()[0][_places(x * inverse(scale))]
+    return _joined(float16_bytes(scale), _nibbles(codes))
 
 
-def _scaled(rows: Tensor, d: Tensor) -> Tensor:
-    """rows / d as ggml has it, times 1 / d; 0 where 1 / d is beyond float32."""
+def _joined(*parts: Bytes) -> Bytes:
+    """Parts of blocks side by side."""
+    made = np.empty((parts[0].shape[0], sum(part.shape[1] for part in parts)), np.uint8)
+    begin = 0
+    for part in parts:
+        made[:, begin : begin + part.shape[1]] = part
+        begin += part.shape[1]
+    return made
+
+
+def _scaled(x: Floats, d: Floats) -> Floats:
+    """x / d as ggml has it, times 1 / d; 0 where 1 / d is beyond float32."""
     inverse_d = inverse(d)
-    return rows * torch.where(inverse_d.isinf(), 0.0, inverse_d)[:, None]
+    made: Floats = x * np.where(np.isinf(inverse_d), ZERO, inverse_d)
+    return made
 
 
-def _symmetric(rows: Tensor, w: Tensor | None, most: int) -> tuple[Tensor, Tensor]:
-    """The scale and the codes 0 … 2 · most − 1, uint8, of Q4_0 and Q5_0."""
+def _symmetric(x: Floats, w: Floats | None, most: int) -> tuple[Floats, Bytes]:
+    """The scale and the codes 0 … 2 · most − 1 of Q4_0 and Q5_0."""
     if w is not None:
-        found = symmetric_search(rows.t().contiguous(), most, w)
-        return found.scale, found.codes.to(torch.uint8).t().contiguous()
-    d = signed_extreme(rows, 1) / -most
-    return d, _cut_off(_scaled(rows, d).add_(most + 0.5), 2 * most - 1, d)
+        found = symmetric_search(x, most, w)
+        return found.scale, found.codes.astype(np.uint8)
+    d = signed_extreme(x) / F(-most)
+    numbers = _scaled(x, d)
+    numbers += F(most + 0.5)
+    return d, _cut_off(numbers, 2 * most - 1, d)
 
 
-def _affine(rows: Tensor, w: Tensor | None, most: int) -> tuple[Tensor, Tensor, Tensor]:
+def _affine(x: Floats, w: Floats | None, most: int) -> tuple[Floats, Floats, Bytes]:
     """Scale, minimum and codes of Q4_1 and Q5_1."""
     if w is not None:
-        found = affine_search(rows.t().contiguous(), w, _FINE[most])
-        return found.scale, -found.minimum, found.codes.to(torch.uint8).t().contiguous()
-    m = least(rows, 1)
-    d = (rows.amax(1) - m).abs_() / most  # without −0
-    return d, m, _cut_off(_scaled(rows - m[:, None], d).add_(0.5), most, d)
+        found = affine_search(x, w, _FINE[most])
+        return found.scale, -found.minimum, found.codes.astype(np.uint8)
+    m = least(x)
+    d = np.abs(x.max(axis=0) - m) / F(most)  # without −0
+    numbers = _scaled(x - m, d)
+    numbers += F(0.5)
+    return d, m, _cut_off(numbers, most, d)
 
 
-def _cut_off(numbers: Tensor, most: int, d: Tensor) -> Tensor:
+def _cut_off(numbers: Floats, most: int, d: Floats) -> Bytes:
     """C's casts to a byte, and the smaller of that and `most`; 0 where 1 / d overflowed, as the casts give."""
-    codes = numbers.to(torch.int32).to(torch.uint8).clamp_(max=most)
-    overflowed = inverse(d).isinf()
-    return codes.masked_fill_(overflowed[:, None], 0) if bool(overflowed.any()) else codes
+    codes = np.minimum(numbers.astype(np.int32).astype(np.uint8), np.uint8(most))
+    overflowed = np.isinf(inverse(d))
+    if overflowed.any():
+        codes[:, overflowed] = 0
+    return codes
 
 
-def _nibbles(codes: Tensor) -> Tensor:
-    """(B, 32) to (B, 16): low four bits of the first 16 numbers, high ones of the others. Eight at a time."""
-    eight = codes.view(torch.int64) & 0x0F0F0F0F0F0F0F0F  # (B, 4)
-    return (eight[:, :2] | eight[:, 2:] << 4).view(torch.uint8)
+def _nibbles(codes: Bytes) -> Bytes:
+    """(32, B) to (B, 16): low four bits of the first 16 numbers, high ones of the others."""
+    made: Bytes = ((codes[:16] & 15) | (codes[16:] << 4)).T
+    return made
 
 
-def _fifth_bits(codes: Tensor) -> Tensor:
-    """(B, 32) to (B, 4): bit i of four bytes is bit 4 of number i.
-
-    The product moves bit 0 of eight bytes next to each other into the highest byte, where nothing else falls.
-    """
-    eight = (codes >> 4).view(torch.int64)  # (B, 4)
-    return (eight * 0x0102040810204080 >> 56).to(torch.uint8)
+def _fifth_bits(codes: Bytes) -> Bytes:
+    """(32, B) to (B, 4): bit i of four bytes is bit 4 of number i."""
+    bits = (codes >> 4).reshape(4, 8, -1)
+    packed = bits[:, 0].copy()
+    for place in range(1, 8):
+        packed |= bits[:, place] << place
+    return packed.T
 
 
 @cache
-def _table() -> tuple[Tensor, Tensor]:
+def _table() -> tuple[Bytes, Floats]:
     """For every half, from −128 up: the code nearest to it and its level; of two as near, the upper one."""
-    halves = torch.arange(-256, 256) / 2
-    levels = torch.tensor(NONLINEAR, dtype=torch.float32)
-    middles = (levels[1:] + levels[:-1]) / 2
-    codes = torch.bucketize(halves, middles, right=True)
-    return codes.to(torch.uint8), levels[codes]
+    halves = np.arange(-256, 256, dtype=F) / 2
+    levels = np.array(NONLINEAR, F)
+    codes = np.searchsorted((levels[1:] + levels[:-1]) / 2, halves, side="right")
+    return codes.astype(np.uint8), levels[codes]
 
 
-def _places(numbers: Tensor) -> Tensor:
+def _places(numbers: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
     """Where a number stands in `_table`; all middles are halves, so that the half below decides."""
-    return (numbers * 2).floor_().clamp_(-256, 255).add_(256).nan_to_num_(0).to(torch.int32)
-
-
-def _levels(numbers: Tensor) -> Tensor:
-    return _table()[1].index_select(0, _places(numbers).view(-1)).view(numbers.shape)
-
-
-def _codes(numbers: Tensor) -> Tensor:
-    return _table()[0].index_select(0, _places(numbers).view(-1)).view(numbers.shape)
+    halves = numbers * F(2)
+    np.floor(halves, out=halves)
+    np.clip(halves, F(-256), F(255), out=halves)
+    return np.nan_to_num(halves, copy=False).astype(np.int64) + 256

@@ -58,9 +58,7 @@ class GgufFile:
         if isinstance(error, OSError):
             raise explain(error, self._path) from error
 
-    def begin(
-        self, entries: Sequence[Entry], tensors: Sequence[tuple[str, tuple[int, ...], str]]
-    ) -> None:
+    def begin(self, entries: Sequence[Entry], tensors: Sequence[tuple[str, tuple[int, ...], str]]) -> None:
         """Write the header.
 
         Args:
@@ -81,7 +79,9 @@ class GgufFile:
             )
         for name, shape, kind in tensors:
             if len(name.encode()) > NAME_AT_MOST:
-                raise LabError(f"The name {name} has more than {NAME_AT_MOST} bytes.", "GGUF has no room for it.")
+                raise LabError(
+                    f"The name {name} has more than {NAME_AT_MOST} bytes.", "GGUF has no room for it."
+                )
             numbers = 1
             for size in shape:
                 numbers *= size
