@@ -243,6 +243,19 @@ def test_a_checkpoint_is_scored_and_its_figures_stay_with_the_run(qtbot: QtBot, 
     assert [one.step for one in read_known(info.folder)] == [0, 4]
 
 
+def test_how_long_a_plan_takes_is_tried_and_remembered(qtbot: QtBot, held: Held) -> None:
+    lab = training(held.window)
+    small_plan(lab, 4)
+    lab.run.pace.measure()
+    wait(qtbot, held.window, lambda: lab.run.pace.says.text().startswith("About "))
+    assert "on this machine (a step was tried: " in lab.run.pace.says.text()
+    lab.run.choose_preset("taste")
+    assert lab.run.pace.says.isHidden()
+    small_plan(lab, 8)
+    lab.run.pace.show_plan()
+    assert not lab.run.pace.says.isHidden()
+
+
 def test_another_share_of_quizzes_is_set_up_on_the_page_run(held: Held) -> None:
     lab = training(held.window)
     lab.knowledge.experiments[0].click()

@@ -75,8 +75,8 @@ class CopiesPanel(QWidget):
         self.below.setVisible(copies is not None)
         if copies is None:
             self.heading.setText(title)
-            self.why.setText(tr("Its training text is not here, so nothing can be compared: choose a "
-                                "checkpoint of a run."))  # fmt: skip
+            self.why.setText(tr("Its training text is not here, so nothing can be compared: have it "
+                                "written again, or choose a checkpoint of a run."))  # fmt: skip
         else:
             share = 100 * copies.share_copied()
             self.heading.setText(

@@ -37,14 +37,20 @@ def series_of(workspace: Workspace, model: Path) -> Series:
     run = run_of(model)
     if run is not None:
         return Series(tuple(checkpoints_of(run)), step_of(folder.name) or 0, run)
-    found = workspace.artifacts("model")
-    own = next((one for one in found if one.folder == folder), None)
+    own = artifact_of(workspace, model)
     if own is None:
         return Series(((0, model),), 0, None)
+    found = workspace.artifacts("model")
     family = {_step(one): one.folder for one in found if _made_alike(one, own)} | {_step(own): own.folder}
     settings = json.dumps(dict(own.settings), sort_keys=True).encode()
     book = workspace.root / "knowledge" / hashlib.sha256(settings).hexdigest()[:16]
     return Series(tuple(sorted(family.items())), _step(own), book)
+
+
+def artifact_of(workspace: Workspace, model: Path) -> Artifact | None:
+    """The artifact that a model's folder, or a file in it, is; None of another model."""
+    folder = model if model.is_dir() else model.parent
+    return next((one for one in workspace.artifacts("model") if one.folder == folder), None)
 
 
 def _step(one: Artifact) -> int:

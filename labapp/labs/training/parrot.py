@@ -19,9 +19,9 @@ from core.model.settings import GenerationSettings
 from core.settings import describe
 from core.stages import Finished, pass_on
 from core.training.folders import checkpoints_of, run_of
-from core.training.presets import read_plan
+from core.training.presets import PLAN, RunPlan, read_plan
 from labapp.labs.training.copies_panel import CopiesPanel
-from labapp.labs.training.model_choice import CheckpointPicker
+from labapp.labs.training.model_choice import CheckpointPicker, artifact_of
 from labapp.labs.training.questions import Questions
 from labapp.pages import LabPage
 from labapp.runner import Done, Failed, Outcome, Slot
@@ -73,6 +73,11 @@ class ParrotPage(LabPage):
             tr("Write again"), self.write, tip=tr("Another text, from the same prompt"), role="primary"
         )
         self.compared_with = label("", "small", wrap=True)
+        self.text_button = button(
+            tr("Write its text again"), self.write_text,
+            tip=tr("The small world's generator gives the same text for the settings kept with the model"),
+        )  # fmt: skip
+        self.text_button.hide()
         self.controls = controls(
             field(tr("Model"), self.picker, tr("Who writes: a checkpoint of the run, or another model")),
             field(
@@ -83,6 +88,7 @@ class ParrotPage(LabPage):
             self.temperature,
             self.again,
             self.compared_with,
+            self.text_button,
         )
 
     def _build_picture(self) -> None:
@@ -182,6 +188,7 @@ class ParrotPage(LabPage):
         if loaded is None:
             return
         run = self._text_of(loaded)
+        self.text_button.setVisible(run is None and self._recorded(loaded) is not None)
         self.compared_with.setText(
             tr("Compared with the training text of {run}.", run=_name(run))
             if run is not None
@@ -199,14 +206,51 @@ class ParrotPage(LabPage):
             self._start(self.overfit, "copies of overfit", found[1], tr("Overfit"), found[0])
 
     def _text_of(self, loaded: LoadedModel) -> Path | None:
-        """The run whose text a model is compared with: its own, or the one in view if the tokens agree."""
+        """The run whose text a model is compared with: its own, or the one in view if the tokens agree.
+
+        Of an artifact it is the text that was written again, where it was.
+        """
         own = run_of(loaded.source.path)
+        recorded = self._recorded(loaded)
+        if own is None and recorded is not None:
+            return recorded[1] if (recorded[1] / PLAN).is_file() else None
         run = own or self._run_folder()
         if own is not None or run is None or not (run / "tokens" / "train.bin").is_file():
             return own
         from core.tokenizer.reading import read_tokenizer
 
         return run if read_tokenizer(run / "tokenizer") == loaded.tokenizer else None
+
+    def _recorded(self, loaded: LoadedModel) -> tuple[RunPlan, Path] | None:
+        """The plan of an artifact that was trained on the small world, and where its text is written to."""
+        from core.training.text_again import world_plan
+
+        artifact = artifact_of(self.context.workspace, loaded.source.path)
+        plan = world_plan(artifact.settings) if artifact is not None else None
+        if artifact is None or plan is None:
+            return None
+        return plan, self.context.workspace.root / "texts" / artifact.id
+
+    def write_text(self) -> None:
+        """Write the training text of the chosen model again."""
+        self.lab.attempt(self._write_text)
+
+    def _write_text(self) -> None:
+        loaded = self.picker.loaded
+        recorded = self._recorded(loaded) if loaded is not None else None
+        if loaded is None or recorded is None:
+            return
+        from core.training.text_again import write_text_again
+
+        plan, folder = recorded
+        path = loaded.source.path
+        place = path if path.is_dir() else path.parent
+        self.text_button.hide()
+        self.compared_with.setText(tr("{n:,} words are written again…", n=plan.corpus.words))
+        self.lab.ask(
+            "text", lambda: write_text_again(plan, place, folder), tr("Writing the training text again"),
+            lambda _: self.lab.attempt(self._write),
+        )  # fmt: skip
 
     def _settings(self) -> GenerationSettings:
         return GenerationSettings(temperature=self.temperature.value, max_tokens=LENGTH, seed=self.seed)

@@ -31,6 +31,7 @@ from core.training.history import History, history_of, played, read_history, rep
 from core.training.presets import PRESETS, CorpusChoice, Preset, RunPlan, preset, with_settings
 from core.training.settings import ShapeSettings, TrainingSettings
 from labapp.jobs import Job, Stopped
+from labapp.labs.training.pace_line import PaceLine, duration
 from labapp.memory import keep_memory, share_memory
 from labapp.pages import LabPage
 from labapp.runner import Done, Outcome, Slot
@@ -91,10 +92,12 @@ class RunPage(LabPage):
     def _build_controls(self) -> None:
         self.picker = Picker(tr("Plan"), self._choices)
         self.picker.picked.connect(self.choose_preset)
+        self.picker.picked.connect(lambda _: self._plan_touched())
         self.promise = label("", "small", wrap=True)
         self.open_button = button(
             tr("Choose a text…"), self._open, tip=tr("A text file, or JSONL; or drop one here")
         )
+        self.pace: PaceLine = PaceLine(self.lab, self.plan)
         self.form = SettingsForm(TrainingSettings, MAIN)
         self.shape = SettingsForm(ShapeSettings, ["layers", "width", "heads", "context"])
         self.world = SettingsForm(CorpusChoice, ["words", "quiz_share"])
@@ -104,6 +107,8 @@ class RunPage(LabPage):
         inner.setContentsMargins(0, 0, 0, 0)
         for form in (self.shape, self.world, self.more):
             inner.addWidget(form)
+        for form in (self.form, self.shape, self.world, self.more):
+            form.changed.connect(self._plan_touched)
         self.more_button = button(
             tr("More settings"), self._toggle_more, tip=tr("Shape, text and optimizer"), role="sample"
         )
@@ -138,7 +143,7 @@ class RunPage(LabPage):
         column = QVBoxLayout(plan)
         column.setContentsMargins(0, 0, 8, 0)
         shown: tuple[QWidget, ...] = (
-            self.promise, self.open_button, self.form, self.more_button, self.more_box,
+            self.promise, self.pace, self.open_button, self.form, self.more_button, self.more_box,
         )  # fmt: skip
         for each in shown:
             column.addWidget(each)
@@ -245,6 +250,7 @@ class RunPage(LabPage):
         own = plan["corpus"]["kind"] == "file"
         self.open_button.setVisible(own)
         self.world.setVisible(not own)
+        self.pace.show_plan()
         self._update()
 
     def plan(self) -> RunPlan:
@@ -259,6 +265,9 @@ class RunPage(LabPage):
         else:
             values |= self.world.values()
         return with_settings(self.preset.plan, values)
+
+    def _plan_touched(self) -> None:
+        self.pace.show_plan(chosen=True)
 
     def vary_quizzes(self, share: float) -> None:
         """Take a plan of the small world, the chosen one where it is, with another share of quizzes."""
@@ -455,7 +464,7 @@ class RunPage(LabPage):
                 (tr("Tokens read"), f"{last.tokens:,}"),
                 (tr("Tokens/s"), f"{last.tokens_per_second:,.0f}"),
                 (tr("Share of the peak"), f"{last.utilization:.0%}"),
-                (tr("Left"), _duration(last.seconds_left)),
+                (tr("Left"), duration(last.seconds_left)),
             ]
         if history.began:
             began = history.began
@@ -602,8 +611,3 @@ def _check_writable(work: Work) -> None:
             tr("“{name}” is open: {who} holds it.", name=work.name, who=who),
             tr("Close it there and try again."),
         )
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return tr("{n} min", n=minutes) if seconds >= 90 else tr("{n} s", n=round(seconds))
