@@ -100,7 +100,7 @@ def daily_word(day: datetime.date, words: Sequence[str]) -> str:
         LabError: The list is empty.
 
     >>> daily_word(datetime.date(2026, 11, 25), ["river", "king", "street"])
-    'street'
+    'king'
     """
     if not words:
         raise LabError("There is no word to choose from.", "Choose a list of words.")

@@ -7,7 +7,15 @@ import json
 import numpy as np
 import pytest
 
-from core.embeddings.analogies import Suite, analogy, compare_arrows, load_suites, miss, score_suite, score_suites
+from core.embeddings.analogies import (
+    Suite,
+    analogy,
+    compare_arrows,
+    load_suites,
+    miss,
+    score_suite,
+    score_suites,
+)
 from core.embeddings.neighbors import Space
 from core.problems import LabError
 from core.stages import Finished, Progress, run_to_end

@@ -51,7 +51,9 @@ def test_examples_are_what_they_are_called() -> None:
     assert max(abs(pair.cosine) for pair in made.near_zero) < 0.05
     assert max(pair.cosine for pair in made.negative) < -0.5
     assert all(pair.a < pair.b for pair in made.positive)
-    assert made.positive[0].cosine == pytest.approx(space.similarity(made.positive[0].a, made.positive[0].b), abs=1e-5)
+    assert made.positive[0].cosine == pytest.approx(
+        space.similarity(made.positive[0].a, made.positive[0].b), abs=1e-5
+    )
 
 
 def test_a_space_without_pairs_below_zero_has_no_example_of_one() -> None:

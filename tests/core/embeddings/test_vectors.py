@@ -51,7 +51,9 @@ def test_text_is_found_whatever_its_case_and_patterns_as_they_are_written() -> N
     assert made.find("") == []
 
 
-@pytest.mark.parametrize(("pattern", "said"), [("(", "is no regular expression"), ("a" * 1001, "1,001 characters")])
+@pytest.mark.parametrize(
+    ("pattern", "said"), [("(", "is no regular expression"), ("a" * 1001, "1,001 characters")]
+)
 def test_a_pattern_that_is_none_is_refused(pattern: str, said: str) -> None:
     with pytest.raises(LabError, match=said):
         kingdom().find(pattern, regex=True)
