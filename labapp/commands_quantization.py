@@ -1,15 +1,17 @@
-"""The commands of `llmlab` around fewer bits: quantize a model, say what that loses, weigh columns by a text."""
+"""The commands of `llmlab` around fewer bits: quantize a model, say what that loses, weigh its columns."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from core.problems import LabError
-from labapp.commands import JsonOption, SCORED_AT_MOST, app, load_named, run_stage, say_result, shown
+from labapp.commands import SCORED_AT_MOST, JsonOption, app, load_named, run_stage, say_result, shown
 
 if TYPE_CHECKING:
     from core.quantization.comparison import Figures
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 @app.command("quantize")
 def quantize_command(
     model: Annotated[
-        str, typer.Option("--model", help="A folder with a model and its tokenizer, a GGUF file, smollm2 or base.")
+        str,
+        typer.Option(
+            "--model", help="A folder with a model and its tokenizer, a GGUF file, smollm2 or base."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The GGUF file to write; nothing may be there.")],
     recipe: Annotated[str, typer.Option("--type", help="Q4_K_M, Q8_0, F16 and so on.")] = "Q4_K_M",
@@ -34,25 +39,26 @@ def quantize_command(
     """Write a model in fewer bits, as a GGUF file that llama.cpp and Ollama run."""
     from core.model.source import open_model
     from core.quantization.importance import check_matches, read_importance
-    from core.quantization.quantize import TensorDone, begins_texts, quantize_model, tokenizer_of
+    from core.quantization.quantize import TensorDone, begins_texts, plan_for, quantize_model, tokenizer_of
     from core.quantization.recipes import Wish, parse_override
 
     path, title = _place(model)
     source = open_model(path, title)
     matrix = read_importance(importance) if importance is not None else None
     wish = Wish(recipe, tuple(parse_override(text) for text in override or ()), matrix is not None)
-    stage = quantize_model(
-        source, out, wish, tokenizer_of(source), matrix.weights() if matrix else None, begins_texts(source)
-    )
+    weights = None
     if matrix is not None:
-        from core.quantization.quantize import plan_for
-
         check_matches(matrix, {c.tensor.name: c.tensor.shape for c in plan_for(source, wish).choices})
+        weights = matrix.weights()
     last: Any = None
-    for event in shown(stage, as_json):
-        if isinstance(event, TensorDone) and not as_json:
-            print(_line(event), flush=True)
-        last = event
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        stage = quantize_model(
+            source, out, wish, tokenizer_of(source), weights, begins_texts(source), pool.map
+        )
+        for event in shown(stage, as_json):
+            if isinstance(event, TensorDone) and not as_json:
+                print(_line(event), flush=True)
+            last = event
     made = last.result
     say_result(
         {
@@ -66,10 +72,12 @@ def quantize_command(
 
 @app.command("compare")
 def compare_command(
-    models: Annotated[list[str], typer.Argument(help="Models to compare: folders, GGUF files, smollm2 or base.")],
+    models: Annotated[
+        list[str], typer.Argument(help="Models to compare: folders, GGUF files, smollm2 or base.")
+    ],
     reference: Annotated[str, typer.Option("--reference", help="The model in full precision.")],
     file: Annotated[Path, typer.Option("--text", help="Text file in UTF-8.")],
-    window: Annotated[int, typer.Option(help="Tokens that are read together; half of them are scored.")] = 512,
+    window: Annotated[int, typer.Option(help="Tokens read together; half of them are scored.")] = 512,
     most: Annotated[int, typer.Option(help="Read at most so many windows; 0 for the whole text.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -94,7 +102,8 @@ def compare_command(
 @app.command("importance")
 def importance_command(
     model: Annotated[
-        str, typer.Option("--model", help="The model in full precision: a folder, a GGUF file, smollm2 or base.")
+        str,
+        typer.Option("--model", help="The model in full precision: a folder, a GGUF file, smollm2 or base."),
     ],
     file: Annotated[Path, typer.Option("--text", help="Text file in UTF-8, a few thousand words at least.")],
     out: Annotated[Path, typer.Option(help="The GGUF file to write; nothing may be there.")],
@@ -152,8 +161,8 @@ def _told(one: Figures) -> str:
         f"{one.name}: {one.tokens:,} tokens\n"
         f"  perplexity {one.perplexity.value:.4f} ± {one.perplexity.error:.4f} (reference "
         f"{one.reference.value:.4f}); ln of the ratio {one.ratio.value:.5f} ± {one.ratio.error:.5f}\n"
-        f"  KL divergence {one.divergence.value:.5f} ± {one.divergence.error:.5f} nats, median {one.median:.5f}, "
-        f"99.9 % below {one.most_999:.3f}\n"
+        f"  KL divergence {one.divergence.value:.5f} ± {one.divergence.error:.5f} nats, median "
+        f"{one.median:.5f}, 99.9 % below {one.most_999:.3f}\n"
         f"  RMS Δp {one.rms.value:.3%} ± {one.rms.error:.3%}; same first choice {one.same_top.value:.2%} "
         f"± {one.same_top.error:.2%}; {one.tokens_per_second:,.0f} tokens/s read here"
     )

@@ -1,8 +1,8 @@
 """Numbers to blocks: rows of float32 to the bytes of a GGUF tensor, equal to ggml's.
 
 `ggml_quantize_chunk` without fused multiply-add is what it equals, with and without importances. Rows are
-taken in slices, so that what is computed at once stays small. The slices are independent: a caller may hand in
-a `spread` that works on several at a time, such as the `map` of a pool of threads (numpy lets go of the
+taken in slices, so that what is computed at once stays small. The slices are independent: a caller may hand
+in a `spread` that works on several at a time, such as the `map` of a pool of threads (numpy lets go of the
 interpreter while it computes). Reading blocks is `core/formats/blocks.py`.
 """
 

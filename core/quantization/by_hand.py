@@ -1,10 +1,10 @@
 """Rounding as it is taught: a grid of 2^bits levels over some weights, and what that costs.
 
-Absmax: levels lie evenly around zero, scale = max |x| / (2^(bits−1) − 1), code = round(x / scale). Zero-point:
-levels cover the range from the smallest to the largest weight, scale = (max − min) / (2^bits − 1), and the code
-of 0 is a whole number, so that 0 stays 0. (Dettmers et al., LLM.int8(), https://arxiv.org/abs/2208.07339,
-section 2.) One scale serves the whole tensor, a row, or a group of weights in a row: the smaller the group, the
-fewer weights an outlier spoils and the more bits the scales take.
+Absmax: levels lie evenly around zero, scale = max |x| / (2^(bits−1) − 1), code = round(x / scale).
+Zero-point: levels cover the range from the smallest to the largest weight, scale = (max − min) /
+(2^bits − 1), and the code of 0 is a whole number, so that 0 stays 0. (Dettmers et al., LLM.int8(),
+https://arxiv.org/abs/2208.07339, section 2.) One scale serves the whole tensor, a row, or a group of weights
+in a row: the smaller the group, the fewer weights an outlier spoils and the more bits the scales take.
 
 These files are for looking: what a model is written with is `blocks.py`. `taken_apart` shows the parts of a
 block of that.
@@ -36,10 +36,12 @@ class Rounding:
         more_means="finer levels, a larger file", low=2, high=8,
     )  # fmt: skip
     symmetric: bool = setting(
-        True, title="Around zero", help="Levels lie evenly around zero (absmax); else they cover the range (zero-point)."
+        True, title="Around zero",
+        help="Levels lie evenly around zero (absmax); else they cover the range (zero-point).",
     )  # fmt: skip
     per: str = setting(
-        GROUPS, title="One scale for", help="What shares a scale: the whole tensor, a row, or a group in a row.",
+        GROUPS, title="One scale for",
+        help="What shares a scale: the whole tensor, a row, or a group in a row.",
         choices=(WHOLE_TENSOR, EACH_ROW, GROUPS),
     )  # fmt: skip
     group: int = setting(
@@ -84,7 +86,8 @@ def round_weights(weights: Tensor, rounding: Rounding) -> Rounded:
     """Round a row, (C), or a table, (R, C).
 
     Raises:
-        LabError: A setting is outside its limits, rows cannot be cut into such groups, or a weight is not finite.
+        LabError: A setting is outside its limits, rows cannot be cut into such groups, or a weight is not
+            finite.
 
     >>> made = round_weights(torch.tensor([0.1, -0.5, 0.7, 0.0]), Rounding(bits=4, per="row"))
     >>> made.codes.tolist(), round(float(made.scale[0]), 6)
@@ -264,7 +267,7 @@ class SmallScales:
 
 
 def small_scales(block: TakenApart) -> SmallScales:
-    """The scales of the small blocks of Q4_K or Q5_K, with 8 of 32; and of Q2_K, Q3_K and Q6_K, with 16 of 16.
+    """The scales of small blocks: 8 of 32 weights in Q4_K and Q5_K, 16 of 16 in Q2_K, Q3_K and Q6_K.
 
     Raises:
         LabError: The type has no small blocks.

@@ -1,7 +1,7 @@
 """What is lost: models against a reference on the same text, as llama.cpp's llama-perplexity measures it.
 
-The text is cut into windows without overlap; of each, the second half is scored, so that every scored token has
-half a window before it. Perplexity counts how surprised a model is by the text. The divergence
+The text is cut into windows without overlap; of each, the second half is scored, so that every scored token
+has half a window before it. Perplexity counts how surprised a model is by the text. The divergence
 
     KL = Σ over v of P(v) · (ln P(v) − ln Q(v))
 
@@ -40,8 +40,8 @@ class CompareSettings:
     """How a text is cut into windows."""
 
     window: int = setting(
-        512, title="Window", help="So many tokens are read together; the second half is scored.", unit="tokens",
-        more_means="every token has more before it, which takes longer", low=4, high=1_000_000,
+        512, title="Window", help="So many tokens are read together; the second half is scored.",
+        unit="tokens", more_means="every token has more before it, which takes longer", low=4, high=1_000_000,
     )  # fmt: skip
     most: int = setting(
         0, title="Windows at most", help="So many windows are read; 0 for the whole text.", unit="windows",
@@ -178,8 +178,8 @@ def compare(
         so_far: Where an earlier comparison of the same things was stopped.
 
     Raises:
-        LabError: The text does not fill a window, a window is longer than a model looks back, the vocabularies
-            differ, or what was done so far is of other models.
+        LabError: The text does not fill a window, a window is longer than a model looks back, the
+            vocabularies differ, or what was done so far is of other models.
     """
     settings = settings or CompareSettings()
     check(settings)
@@ -187,7 +187,8 @@ def compare(
         check_fits(model.config, settings.window)
         if model.config.vocab_size != reference.config.vocab_size:
             raise LabError(
-                f"{name} has {model.config.vocab_size:,} tokens, the reference {reference.config.vocab_size:,}.",
+                f"{name} has {model.config.vocab_size:,} tokens, the reference "
+                f"{reference.config.vocab_size:,}.",
                 "Only models with the same tokenizer can be compared this way.",
             )
     windows = len(ids) // settings.window
@@ -234,7 +235,7 @@ def _compare(
 
 
 def _stream(model: Transformer, read: Tensor) -> tuple[Tensor, float]:
-    """The residual stream at the places that foresee the second half but its first token, (1, n, W); seconds."""
+    """The residual stream before the tokens of the second half but the first, (1, n, W); seconds."""
     began = time.perf_counter()
     with torch.inference_mode():
         stream = model.read(read)[:, read.shape[1] // 2 : -1]

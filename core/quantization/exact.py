@@ -2,29 +2,31 @@
 
 Bytes are equal to ggml's only if every operation rounds as there: products from left to right, sums one
 number after the other, no fused multiply-add. So blocks lie side by side, and a step of the algorithm works
-on the same place of all of them: a table is (n, B), the n numbers of a block below one another. numpy adds the
-rows of such a table in order, and rounds roots and quotients as IEEE 754 has it. torch does neither: its sums
-begin anew every 16 rows, its roots are one bit off in a fifth of all cases, a number over a table is the number
-times a rounded reciprocal.
+on the same place of all of them: a table is (n, B), the n numbers of a block below one another. numpy adds
+the rows of such a table in order, and rounds roots and quotients as IEEE 754 has it. torch does neither: its
+sums begin anew every 16 rows, its roots are one bit off in a fifth of all cases, a number over a table is the
+number times a rounded reciprocal.
 
 Letters: n numbers of a small block; B blocks; x weights; w how much each error counts.
 """
 
 from __future__ import annotations
 
-
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-Bytes = npt.NDArray[np.uint8]
-Whole = npt.NDArray[np.int32]
-Flags = npt.NDArray[np.bool_]
+Floats = npt.NDArray[Any]  # float32; numpy's types lose track of the width in mixed arithmetic
+Bytes = npt.NDArray[Any]  # uint8
+Whole = npt.NDArray[Any]  # int32
+Flags = npt.NDArray[Any]  # bool
 
 F = np.float32
 ZERO = F(0)
-NEAREST_AT_MOST = F(4_194_303.0)  # ggml's `nearest_int` is right up to here; beyond, its bits say something else
+NEAREST_AT_MOST = F(
+    4_194_303.0
+)  # ggml's `nearest_int` is right up to here; beyond, its bits say something else
 _MAGIC = F(12_582_912.0)  # 1.5 · 2^23: adding it leaves the whole number in the low bits
 _SIGN = np.uint32(1 << 31)  # bits of a float32
 _HALF_BELOW = np.uint32(0x3EFFFFFF)  # bits of the float32 before 0.5
@@ -36,7 +38,7 @@ def ordered_sum(rows: Floats) -> Floats:
     if rows.shape[1] >= _FEW:
         made: Floats = np.add.reduce(rows, axis=0)
         return made
-    total = rows[0].copy()
+    total: Floats = rows[0].copy()
     for row in rows[1:]:
         total += row
     return total
@@ -93,7 +95,7 @@ def least(x: Floats) -> Floats:
 
 
 def chosen(new: Floats, old: Floats, better: Flags) -> Floats:
-    """`np.where(better, new, old)` by bits: where the choice is by chance, `where` takes several times as long."""
+    """`np.where(better, new, old)` by bits: a fraction of its time where the choice is by chance."""
     mask = better.view(np.int8).astype(np.int32)
     np.negative(mask, out=mask)
     bits = old.view(np.int32)
@@ -116,5 +118,3 @@ def float16_bytes(numbers: Floats) -> Bytes:
 def as_float16(numbers: Floats) -> Floats:
     """What a number is after it was stored in 16 bits."""
     return numbers.astype(np.float16).astype(np.float32)
-
-

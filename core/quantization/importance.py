@@ -1,9 +1,9 @@
 """Which columns of a table matter: the mean square of what a model multiplies them with on a text.
 
 An error in a weight does harm in proportion to the numbers that it is multiplied with. So a text is read, and
-for every table the squares of its inputs are summed, column by column. `quantize` then weighs errors with the
-means. The files are those of llama.cpp's llama-imatrix: GGUF with `NAME.in_sum2` and `NAME.counts`, or the older
-.dat. As there, the output is not collected, and the embedding is looked up, not multiplied.
+for every table the squares of its inputs are summed, column by column. `quantize` then weighs errors with
+the means. The files are those of llama.cpp's llama-imatrix: GGUF with `NAME.in_sum2` and `NAME.counts`, or
+the older .dat. As there, the output is not collected, and the embedding is looked up, not multiplied.
 
 Letters: T tokens of a window; C columns of a table.
 """
@@ -193,7 +193,8 @@ def _read_gguf(path: Path) -> Importance:
         of = stored.get(f"{table}.counts")
         if of is None or of.numbers != 1 or tensor.numbers > _COLUMNS_AT_MOST:
             raise LabError(
-                f"{header.name} does not say how often {quoted(table)} was counted, or has it for several experts.",
+                f"{header.name} does not say how often {quoted(table)} was counted, or has it for several "
+                "experts.",
                 _NO_MATRIX,
             )
         sums[table] = read_whole(tensor).view(-1)
@@ -226,13 +227,14 @@ def _read_dat(path: Path) -> Importance:
             calls, columns = file.i32(), file.i32()
             if calls < 0 or not 0 < columns <= min(_COLUMNS_AT_MOST, file.remaining // 4) or name in sums:
                 raise LabError(
-                    f"{file.name}, byte {place:,}: {quoted(name)} has {columns:,} columns, counted {calls:,} times.",
+                    f"{file.name}, byte {place:,}: {quoted(name)} has {columns:,} columns, counted "
+                    f"{calls:,} times.",
                     _NO_MATRIX,
                 )
             numbers = torch.empty(columns)
             file.read_into(memoryview(numbers.numpy().view("uint8").data))
             sums[name], counts[name] = numbers, float(calls or 1)
-        windows, text = 0, ()
+        windows, text = 0, tuple[str, ...]()
         if file.remaining >= 8:
             windows, length = file.i32(), file.i32()
             if 0 < length <= min(file.remaining, 4096):

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from core.model.config import ModelConfig, RopeScaling
 
 _GPT2 = ModelConfig(
-    family="gpt2", vocab_size=50_257, context=1024, width=768, layers=12, heads=12, kv_heads=12, head_width=64,
-    hidden=3072, norm="layer", norm_eps=1e-5, positions="learned", mlp="gelu_tanh", attention_bias=True,
-    mlp_bias=True, qk_norm=False, tied=True,
+    family="gpt2", vocab_size=50_257, context=1024, width=768, layers=12, heads=12, kv_heads=12,
+    head_width=64, hidden=3072, norm="layer", norm_eps=1e-5, positions="learned", mlp="gelu_tanh",
+    attention_bias=True, mlp_bias=True, qk_norm=False, tied=True,
 )  # fmt: skip
 
 _LLAMA_31_8B = ModelConfig(

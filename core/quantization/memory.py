@@ -1,9 +1,9 @@
 """Does it fit? What a model takes in memory while llama.cpp runs it, as a sum that a person can follow.
 
 weights + cache of keys and values + room for computing + what the driver takes. The first two follow from
-shapes exactly; the third is what llama.cpp's largest buffer for a batch of 512 tokens takes; the last is what
-CUDA's context and libraries were seen to take (0.3 to 0.6 GiB). llama.cpp leaves the table of token embeddings
-in the computer's memory even when all layers are on the graphics card.
+shapes exactly; the third is what llama.cpp's largest buffer for a batch of 512 tokens takes; the last is
+what CUDA's context and libraries were seen to take (0.3 to 0.6 GiB). llama.cpp leaves the table of token
+embeddings in the computer's memory even when all layers are on the graphics card.
 """
 
 from __future__ import annotations
@@ -45,25 +45,27 @@ class MemorySettings:
     """What decides how much memory a model takes."""
 
     context: int = setting(
-        4096, title="Context", help="Tokens that the model looks back on: text and answer together.", unit="tokens",
-        more_means="a longer text, a larger cache", low=1, high=10_000_000,
+        4096, title="Context", help="Tokens that the model looks back on: text and answer together.",
+        unit="tokens", more_means="a longer text, a larger cache", low=1, high=10_000_000,
     )  # fmt: skip
     cache: str = setting(
-        "F16", title="Cache", help="How keys and values are kept.", choices=("F16", "Q8_0", "Q4_0", "BF16", "F32")
+        "F16", title="Cache", help="How keys and values are kept.",
+        choices=("F16", "Q8_0", "Q4_0", "BF16", "F32"),
     )  # fmt: skip
     on_card: bool = setting(
-        True, title="On a graphics card", help="Whether it runs on a graphics card, or in the computer's memory alone."
+        True, title="On a graphics card",
+        help="Whether it runs on a graphics card, or in the computer's memory alone.",
     )  # fmt: skip
     layers_on_cpu: int = setting(
-        0, title="Layers kept on the CPU", help="So many layers stay in the computer's memory.", unit="layers",
-        more_means="less memory on the card, slower", low=0, high=10_000,
+        0, title="Layers kept on the CPU", help="So many layers stay in the computer's memory.",
+        unit="layers", more_means="less memory on the card, slower", low=0, high=10_000,
     )  # fmt: skip
     flash_attention: bool = setting(
         True, title="Flash attention", help="Whether scores of attention are never written out as a whole."
     )  # fmt: skip
     desktop_gib: float = setting(
-        0.5, title="For the desktop", help="What the desktop and other programs keep for themselves.", unit="GiB",
-        more_means="less for the model", low=0.0, high=1000.0,
+        0.5, title="For the desktop", help="What the desktop and other programs keep for themselves.",
+        unit="GiB", more_means="less for the model", low=0.0, high=1000.0,
     )  # fmt: skip
 
 

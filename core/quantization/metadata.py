@@ -1,7 +1,7 @@
 """What stands in a GGUF file beside its tensors: the model's shape, its tokenizer, its chat template.
 
-llama.cpp takes a key only in exactly the type that it asks for, so every value carries its type in the words of
-`GgufHeader.types`. Keys: docs/gguf.md of ggml and llama.cpp's llama-arch.cpp.
+llama.cpp takes a key only in exactly the type that it asks for, so every value carries its type in the words
+of `GgufHeader.types`. Keys: docs/gguf.md of ggml and llama.cpp's llama-arch.cpp.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def of_model(config: ModelConfig, name: str) -> list[Entry]:
 
 
 def rope_factors(config: ModelConfig) -> Tensor | None:
-    """What `rope_freqs.weight` holds: by how much each frequency is slowed down; None where a model has none."""
+    """What `rope_freqs.weight` holds: by how much each frequency is slowed down; None for no such tensor."""
     scaling = config.rope_scaling
     if scaling is None or scaling.kind == "linear":
         return None

@@ -24,7 +24,7 @@ from core.formats.weights import WeightReader
 from core.model.families import gguf_sources
 from core.model.source import ModelSource, Piece
 from core.problems import LabError
-from core.quantization.blocks import Slice, quantize_rows
+from core.quantization.blocks import Slice, Spread, quantize_rows
 from core.quantization.metadata import Entry, copied, of_model, of_recipe, of_tokenizer, rope_factors
 from core.quantization.recipes import Choice, Named, Plan, Wish, make_plan
 from core.quantization.writing import GgufFile
@@ -88,7 +88,7 @@ def plan_for(source: ModelSource, wish: Wish) -> Plan:
     Raises:
         LabError: No such recipe or type, or an override that fits no tensor.
     """
-    return make_plan([tensor for tensor, _, _ in _tensors(source)], source.config, wish)
+    return make_plan([job.tensor for job in _jobs(source)], source.config, wish)
 
 
 def quantize_model(
@@ -98,6 +98,7 @@ def quantize_model(
     tokenizer: Tokenizer | None = None,
     importances: Mapping[str, Tensor] | None = None,
     adds_bos: bool = False,
+    spread: Spread = map,
 ) -> Iterator[Progress | TensorDone | Finished[Quantized]]:
     """Write a model as a GGUF file.
 
@@ -106,9 +107,10 @@ def quantize_model(
         out: The file; nothing may be there.
         wish: Recipe and overrides.
         tokenizer: Of a folder; a GGUF file's own is copied with its metadata. None for a model without.
-        importances: For a tensor's name in GGUF, how much each column counts, (C); tensors without are rounded
-            as if there were none.
+        importances: For a tensor's name in GGUF, how much each column counts, (C); tensors without are
+            rounded as if there were none.
         adds_bos: Whether a text is to begin with the token for that; a GGUF file says it itself.
+        spread: Works on several slices of a tensor, see `blocks.py`.
 
     Raises:
         LabError: As `plan_for`; the file exists; the tokenizer cannot be written; while it runs: a number is
@@ -124,23 +126,45 @@ def quantize_model(
         entries += of_tokenizer(tokenizer, source.config.vocab_size, adds_bos)
     if not out.parent.is_dir():
         raise LabError(f"The folder {out.parent} does not exist.", "Choose a folder that does.")
-    return _write(source, GgufFile(out), out, plan, entries + of_recipe(plan.recipe), importances)
+    return _write(source, GgufFile(out), out, plan, entries + of_recipe(plan.recipe), importances, spread)
 
 
-def _tensors(source: ModelSource) -> list[tuple[Named, Piece | None, int]]:
-    """Every tensor of the file to be: name and shape, what it is read from, and the heads to pair anew or 0."""
-    config, family, made = source.config, source.family, []
-    from_gguf = source.header is not None
+@dataclass(frozen=True)
+class _Job:
+    """A tensor of the file to be.
+
+    Attributes:
+        tensor: Name and shape.
+        piece: What it is read from; None for RoPE's factors, which are computed.
+        paired: Heads whose rows are paired anew, or 0.
+        verbatim: Whether it may be copied where the type stays.
+    """
+
+    tensor: Named
+    piece: Piece | None
+    paired: int
+    verbatim: bool
+
+    @property
+    def stored(self) -> str:
+        """The type that it has now."""
+        return "F32" if self.piece is None else self.piece.stored.kind
+
+
+def _jobs(source: ModelSource) -> list[_Job]:
+    """All tensors of the file to be, in order."""
+    config, family = source.config, source.family
+    jobs, from_gguf = [], source.header is not None
     for parameter, pieces in source.parameters.items():
         heads = (config.heads, config.kv_heads, 0) if family.interleaved and len(pieces) == 3 else (0, 0, 0)
         for name, piece, paired in zip(gguf_sources(family, parameter), pieces, heads, strict=False):
             shape = piece.stored.shape[::-1] if piece.transposed else piece.stored.shape
             kept = piece.stored.kind if from_gguf else "F32"
-            made.append((Named(name, shape, kept), piece, 0 if from_gguf else paired))
+            jobs.append(_Job(Named(name, shape, kept), piece, 0 if from_gguf else paired, from_gguf))
     factors = rope_factors(config)
     if factors is not None:
-        made.append((Named(ROPE, tuple(factors.shape)), None, 0))
-    return made
+        jobs.append(_Job(Named(ROPE, tuple(factors.shape)), None, 0, False))
+    return jobs
 
 
 def _write(
@@ -150,42 +174,40 @@ def _write(
     plan: Plan,
     entries: list[Entry],
     importances: Mapping[str, Tensor],
+    spread: Spread,
 ) -> Iterator[Progress | TensorDone | Finished[Quantized]]:
-    tensors = _tensors(source)
-    largest = max(tensor.numbers for tensor, _, _ in tensors)
-    buffer = torch.empty(largest)
-    finished = []
+    jobs, finished = _jobs(source), []
+    buffer = torch.empty(max(job.tensor.numbers for job in jobs))
     done, total, doing = 0, plan.numbers, f"{source.name} to {plan.recipe.name}"
     with WeightReader() as reader, file:
         file.begin(entries, [(c.tensor.name, c.tensor.shape, c.kind) for c in plan.choices])
-        for index, (choice, (tensor, piece, paired)) in enumerate(zip(plan.choices, tensors, strict=True)):
+        for index, (choice, job) in enumerate(zip(plan.choices, jobs, strict=True)):
             yield Progress(doing, done, total, "weights")
-            stored = piece.stored.kind if piece is not None else "F32"
-            as_it_is = source.header is not None and piece is not None and stored == choice.kind
-            if as_it_is and piece is not None:
-                raw, error = _copy(piece), _Error()
+            error = _Error()
+            as_it_is = job.verbatim and job.stored == choice.kind
+            if as_it_is and job.piece is not None:
+                raw = _copy(job.piece)
             else:
-                for read in _read(reader, source, piece, paired, buffer[: tensor.numbers]):
-                    yield read
-                rows = buffer[: tensor.numbers].view(-1, tensor.shape[-1])
+                rows = buffer[: job.tensor.numbers]
+                yield from _read(reader, source, job, rows)
+                rows = rows.view(-1, job.tensor.shape[-1])
                 raw = torch.empty(choice.bytes, dtype=torch.uint8)
-                error, begin = _Error(), 0
-                for piece_done in quantize_rows(rows, choice.kind, importances.get(tensor.name), tensor.name):
-                    raw[begin : begin + piece_done.raw.numel()] = piece_done.raw.view(-1)
-                    begin += piece_done.raw.numel()
-                    error.add(rows, piece_done, choice)
-                    yield Progress(doing, done + (piece_done.begin + 1) * rows.shape[1], total, "weights")
+                importance = importances.get(job.tensor.name)
+                begin = 0
+                for made in quantize_rows(rows, choice.kind, importance, job.tensor.name, spread):
+                    end = begin + made.raw.numel()
+                    raw[begin:end] = made.raw.view(-1)
+                    begin = end
+                    error.add(rows, made, choice)
+                    yield Progress(doing, done + made.begin * rows.shape[1], total, "weights")
             file.add(raw)
-            done += tensor.numbers
-            finished.append(
-                TensorDone(
-                    index, len(tensors), choice, stored, len(raw), error.relative, error.largest, as_it_is
-                )
-            )
+            done += job.tensor.numbers
+            facts = (index, len(jobs), choice, job.stored, len(raw), error.relative, error.largest, as_it_is)
+            finished.append(TensorDone(*facts))
             yield finished[-1]
         file.finish()
-    made = Quantized(out, plan, tuple(finished), out.stat().st_size)
-    yield Finished(f"{plan.title}: {plan.bits_per_weight:.2f} bits a weight.", made)
+    result = Quantized(out, plan, tuple(finished), out.stat().st_size)
+    yield Finished(f"{plan.title}: {plan.bits_per_weight:.2f} bits a weight.", result)
 
 
 def _copy(piece: Piece) -> Tensor:
@@ -197,22 +219,21 @@ def _copy(piece: Piece) -> Tensor:
     return raw
 
 
-def _read(
-    reader: WeightReader, source: ModelSource, piece: Piece | None, paired: int, out: Tensor
-) -> Iterator[Progress]:
+def _read(reader: WeightReader, source: ModelSource, job: _Job, out: Tensor) -> Iterator[Progress]:
     """Read a tensor as float32 in GGUF's order."""
-    if piece is None:
+    if job.piece is None:
         factors = rope_factors(source.config)
         if factors is not None:
             out.copy_(factors)
         return
-    for read in reader.read(piece.stored, out):
-        yield Progress(f"Reading {piece.stored.name}", read, piece.stored.size, "bytes")
-    table = out.view(piece.stored.shape)
-    if piece.transposed:
+    stored = job.piece.stored
+    for read in reader.read(stored, out):
+        yield Progress(f"Reading {stored.name}", read, stored.size, "bytes")
+    table = out.view(stored.shape)
+    if job.piece.transposed:
         out.copy_(table.t().reshape(-1))
-    elif paired:
-        halves = table.view(paired, 2, -1, *table.shape[1:])  # (H, 2, d/2, …): pairs lie half a head apart
+    elif job.paired:
+        halves = table.view(job.paired, 2, -1, *table.shape[1:])  # (H, 2, d/2, …): pairs lie half apart
         out.copy_(halves.transpose(1, 2).reshape(-1))
 
 
@@ -242,7 +263,8 @@ class _Error:
         low, high = float(back.amin()), float(back.amax())
         if not math.isfinite(low + high):
             raise LabError(
-                f"{choice.tensor.name} holds weights that are too large for {choice.kind}: a scale is beyond 65,504.",
+                f"{choice.tensor.name} holds weights that are too large for {choice.kind}: a scale is beyond "
+                "65,504.",
                 "Choose BF16, or another checkpoint.",
             )
         self.largest = max(self.largest, -low, high)
@@ -251,7 +273,7 @@ class _Error:
 
 
 def tokenizer_of(source: ModelSource) -> Tokenizer | None:
-    """The tokenizer that is written with a model: that of its folder; None where its GGUF file has it already.
+    """The tokenizer that is written with a model: that of its folder; None where its GGUF file has it.
 
     Raises:
         LabError: The folder has none that is read here.

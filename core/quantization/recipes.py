@@ -51,13 +51,13 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe("Q5_K_S", 16, "Q5_K", "5 bits; only the output has 6."),
         Recipe("Q5_1", 9, "Q5_1", "5 bits with scale and minimum for 32 weights; older than the K types."),
         Recipe("Q5_0", 8, "Q5_0", "5 bits with a scale for 32 weights; older than the K types."),
-        Recipe("Q4_K_M", 15, "Q4_K", "4 bits; half of the values and down projections have 6: the usual choice."),
+        Recipe("Q4_K_M", 15, "Q4_K", "4 bits; half of the values and down projections 6: the usual choice."),
         Recipe("Q4_K_S", 14, "Q4_K", "4 bits; a few of the first layers have 5."),
         Recipe("IQ4_NL", 25, "IQ4_NL", "4 bits on 16 uneven levels, closer together near zero."),
         Recipe("Q4_1", 3, "Q4_1", "4 bits with scale and minimum for 32 weights; older than the K types."),
         Recipe("Q4_0", 2, "Q4_0", "4 bits with a scale for 32 weights: the simplest."),
         Recipe("Q3_K_L", 13, "Q3_K", "3 bits; values, outputs and down projections have 5."),
-        Recipe("Q3_K_M", 12, "Q3_K", "3 bits; values, outputs and down projections have 4, the first ones 5."),
+        Recipe("Q3_K_M", 12, "Q3_K", "3 bits; values, outputs and down projections 4, the first ones 5."),
         Recipe("Q3_K_S", 11, "Q3_K", "3 bits; only the output has 6."),
         Recipe("Q2_K", 10, "Q2_K", "2 bits; values, outputs and down projections have 3: clearly worse."),
     )
@@ -273,7 +273,7 @@ def more_bits(i: int, n: int) -> bool:
 
 
 def _is_values(name: str) -> bool:
-    """Whether llama.cpp counts a tensor among the values: attention's, alone or joint with queries and keys."""
+    """Whether llama.cpp counts a tensor among the values: alone, or joint with queries and keys."""
     return "attn_qkv.weight" in name or "attn_v.weight" in name
 
 
@@ -382,6 +382,6 @@ def parse_override(text: str) -> tuple[str, str]:
     if not sign or not pattern or kind.upper() not in writable():
         raise LabError(
             f"{text} does not say which tensors get which type.",
-            f"Write a pattern, = and a type, such as *.ffn_down.weight=Q6_K; types are {', '.join(writable())}.",
+            f"Write a pattern, = and a type, such as *.ffn_down.weight=Q6_K; of {', '.join(writable())}.",
         )
     return pattern, kind.upper()

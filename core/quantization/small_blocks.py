@@ -133,7 +133,7 @@ def _affine(x: Floats, w: Floats | None, most: int) -> tuple[Floats, Floats, Byt
 
 
 def _cut_off(numbers: Floats, most: int, d: Floats) -> Bytes:
-    """C's casts to a byte, and the smaller of that and `most`; 0 where 1 / d overflowed, as the casts give."""
+    """C's casts to a byte, and at most `most`; 0 where 1 / d overflowed, as the casts give."""
     codes = np.minimum(numbers.astype(np.int32).astype(np.uint8), np.uint8(most))
     overflowed = np.isinf(inverse(d))
     if overflowed.any():

@@ -138,7 +138,8 @@ def _weights(x: Floats, q: Floats, times: int) -> Floats:
 
 def _first_extreme(scale: Floats) -> Floats:
     """Of each column the value furthest from zero, the first one of a tie: (s, S) to (S)."""
-    return np.take_along_axis(scale, np.abs(scale).argmax(axis=0)[None], axis=0)[0]
+    extreme: Floats = np.take_along_axis(scale, np.abs(scale).argmax(axis=0)[None], axis=0)[0]
+    return extreme
 
 
 def _affine(
@@ -210,11 +211,12 @@ def _kept(fresh: Whole, codes: Floats, scale: Floats) -> Bytes:
 def _quarters(codes: Bytes) -> Bytes:
     """Two bits of four numbers a byte: number 128h + l + 32k is at bits 2k of byte 32h + l; (S, 64)."""
     c = codes.reshape(16, 2, 4, 2, -1)  # (place, half, quarter, small block, S)
-    packed = c[:, :, 0] | c[:, :, 1] << 2 | c[:, :, 2] << 4 | c[:, :, 3] << 6
+    packed: Bytes = c[:, :, 0] | c[:, :, 1] << 2 | c[:, :, 2] << 4 | c[:, :, 3] << 6
     return packed.transpose(3, 1, 2, 0).reshape(-1, 64)
 
 
 def _halves(codes: Bytes) -> Bytes:
     """Four bits of two small blocks a byte: (32, 8, S) to (S, 128)."""
     c = codes.reshape(32, 4, 2, -1)
-    return (c[:, :, 0] | c[:, :, 1] << 4).transpose(2, 1, 0).reshape(-1, 128)
+    packed: Bytes = c[:, :, 0] | c[:, :, 1] << 4
+    return packed.transpose(2, 1, 0).reshape(-1, 128)

@@ -118,7 +118,7 @@ def _value_type(name: str) -> Any:
 
     names = {
         "u8": "UINT8", "i8": "INT8", "u16": "UINT16", "i16": "INT16", "u32": "UINT32", "i32": "INT32",
-        "f32": "FLOAT32", "bool": "BOOL", "string": "STRING", "array": "ARRAY", "u64": "UINT64", "i64": "INT64",
-        "f64": "FLOAT64",
+        "f32": "FLOAT32", "bool": "BOOL", "string": "STRING", "array": "ARRAY", "u64": "UINT64",
+        "i64": "INT64", "f64": "FLOAT64",
     }  # fmt: skip
     return gguf.GGUFValueType[names[name]]

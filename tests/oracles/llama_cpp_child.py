@@ -99,7 +99,8 @@ class Context:
         if C.llama_decode(self.context, batch) != 0:
             raise SystemExit("llama_decode failed")
         rows = [
-            np.ctypeslib.as_array(C.llama_get_logits_ith(self.context, n), (self.words,)).copy() for n in range(len(ids))
+            np.ctypeslib.as_array(C.llama_get_logits_ith(self.context, n), (self.words,)).copy()
+            for n in range(len(ids))
         ]
         C.llama_batch_free(batch)
         return np.stack(rows)
@@ -137,7 +138,8 @@ def main(path: Path) -> None:
     C.llama_log_set(silent, ctypes.c_void_p(0))
     C.llama_backend_init()
     answers = [
-        {"quantize": quantize, "tokenize": tokenize, "read": read}[job["do"]](job) for job in json.loads(path.read_text())
+        {"quantize": quantize, "tokenize": tokenize, "read": read}[job["do"]](job)
+        for job in json.loads(path.read_text())
     ]
     path.with_name(path.name + ".done").write_text(json.dumps(answers))
 

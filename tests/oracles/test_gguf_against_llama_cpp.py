@@ -22,7 +22,7 @@ import torch
 
 from core.formats.gguf import read_gguf_header
 from core.formats.weights import stored_in_gguf
-from core.model.config import ModelConfig, RopeScaling
+from core.model.config import ModelConfig
 from core.model.export import write_model
 from core.model.generation import Reader, generate
 from core.model.initial import new_model
@@ -113,7 +113,9 @@ def ask(folder: Path, jobs: list[dict[str, Any]]) -> list[Any]:
     """Let llama.cpp do some jobs."""
     path = folder / f"jobs-{len(list(folder.glob('jobs-*')))}.json"
     path.write_text(json.dumps(jobs))
-    done = subprocess.run([sys.executable, str(CHILD), str(path)], capture_output=True, text=True, timeout=250)
+    done = subprocess.run(
+        [sys.executable, str(CHILD), str(path)], capture_output=True, text=True, timeout=250
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return list(json.loads(path.with_name(path.name + ".done").read_text()))
 
@@ -150,7 +152,14 @@ def test_the_greedy_continuation_of_a_float32_file_is_ours(
     assert subject.tokenizer is not None
     ids = list(subject.tokenizer.encode(TEXT))[:128]
     out = subject.folder / f"{name}.npy"
-    job = {"do": "read", "model": str(path), "windows": [ids], "prompt": ids[:12], "greedy": 50, "out": str(out)}
+    job = {
+        "do": "read",
+        "model": str(path),
+        "windows": [ids],
+        "prompt": ids[:12],
+        "greedy": 50,
+        "out": str(out),
+    }
     (theirs,) = ask(subject.folder, [job])
     model = load(subject.source)
     settings = GenerationSettings(temperature=0.0, max_tokens=50)
@@ -172,7 +181,11 @@ def test_every_recipe_gives_the_types_and_bytes_of_llama_model_quantize(
     name: str, subjects: dict[str, Subject], long: bool, report: Callable[[str, Any], None]
 ) -> None:
     subject = subjects[name]
-    recipes = [recipe for recipe in RECIPES if recipe != "F32"] if long else ["Q4_K_M", "Q3_K_M", "Q2_K", "Q8_0", "F16"]
+    recipes = (
+        [recipe for recipe in RECIPES if recipe != "F32"]
+        if long
+        else ["Q4_K_M", "Q3_K_M", "Q2_K", "Q8_0", "F16"]
+    )
     jobs = [
         {
             "do": "quantize", "from": str(subject.write("F32")), "to": str(subject.file(recipe + "-theirs")),
@@ -192,7 +205,9 @@ def test_smollm2_written_in_float32_continues_there_as_here(subjects: dict[str, 
     subject = Subject("smollm2", known_path("smollm2"), None, folder)
     path = subject.write("F32")
     ids = list(load_known("smollm2").encode("Once upon a time there was a king who"))
-    (theirs,) = ask(folder, [{"do": "read", "model": str(path), "windows": [], "prompt": ids, "greedy": 50, "out": ""}])
+    (theirs,) = ask(
+        folder, [{"do": "read", "model": str(path), "windows": [], "prompt": ids, "greedy": 50, "out": ""}]
+    )
     settings = GenerationSettings(temperature=0.0, max_tokens=50)
     ours = run_to_end(generate(Reader(load(subject.source)), ids, settings)).result.ids
     assert list(ours) == theirs
@@ -213,7 +228,9 @@ def same_tensors(ours: Path, theirs: Path) -> int:
 
 
 @pytest.mark.parametrize("recipe", ["Q4_K_M", "Q4_0", "Q3_K_S", "Q5_1", "Q2_K", "Q6_K", "IQ4_NL"])
-def test_importances_change_both_in_the_same_way(recipe: str, subjects: dict[str, Subject], long: bool) -> None:
+def test_importances_change_both_in_the_same_way(
+    recipe: str, subjects: dict[str, Subject], long: bool
+) -> None:
     if not long and recipe not in ("Q4_K_M", "Q4_0"):
         pytest.skip("the other types are in the long run")
     subject = subjects["gpt2"]
@@ -271,7 +288,14 @@ def test_perplexity_and_divergence_are_those_of_llama_perplexity(
     files = {recipe: subject.write(recipe) for recipe in ("F32", "Q4_K_M")}
     outs = {recipe: subject.folder / f"compared-{recipe}.npy" for recipe in files}
     jobs = [
-        {"do": "read", "model": str(files[r]), "windows": windows, "prompt": [1], "greedy": 0, "out": str(outs[r])}
+        {
+            "do": "read",
+            "model": str(files[r]),
+            "windows": windows,
+            "prompt": [1],
+            "greedy": 0,
+            "out": str(outs[r]),
+        }
         for r in files
     ]
     ask(subject.folder, jobs)
@@ -280,8 +304,13 @@ def test_perplexity_and_divergence_are_those_of_llama_perplexity(
     (ours,) = run_to_end(stage).result
     assert isinstance(ours, Figures)
     assert ours.tokens == theirs["tokens"]
-    report("perplexity of Q4_K_M, ours and llama.cpp's", f"{ours.perplexity.value:.4f}, {theirs['perplexity']:.4f}")
-    report("KL divergence of Q4_K_M, ours and llama.cpp's", f"{ours.divergence.value:.6f}, {theirs['kl']:.6f}")
+    report(
+        "perplexity of Q4_K_M, ours and llama.cpp's",
+        f"{ours.perplexity.value:.4f}, {theirs['perplexity']:.4f}",
+    )
+    report(
+        "KL divergence of Q4_K_M, ours and llama.cpp's", f"{ours.divergence.value:.6f}, {theirs['kl']:.6f}"
+    )
     for mine, other in (
         (ours.perplexity, "perplexity"), (ours.reference, "reference"), (ours.divergence, "kl"), (ours.rms, "rms"),
         (ours.same_top, "same"),

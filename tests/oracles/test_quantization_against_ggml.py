@@ -25,7 +25,9 @@ from core.quantization.blocks import quantize, writable
 from core.tokenizer.known import known_path
 
 found = importlib.util.find_spec("llama_cpp")
-pytestmark = pytest.mark.skipif(found is None, reason="llama-cpp-python, whose ggml is the oracle, is not here")
+pytestmark = pytest.mark.skipif(
+    found is None, reason="llama-cpp-python, whose ggml is the oracle, is not here"
+)
 
 COLUMNS = 1536
 KINDS = [kind for kind in writable() if kind != "F32"]
@@ -133,5 +135,5 @@ def test_bytes_against_ggml(kind: str, compared: Any, report: Callable[[str, Any
 def test_what_is_not_finite_is_refused_with_its_place() -> None:
     rows = torch.zeros(300, COLUMNS)
     rows[270, 7] = float("nan")
-    with pytest.raises(LabError, match="blk.0 holds nan at row 270, column 7"):
+    with pytest.raises(LabError, match="holds nan at row 270, column 7"):
         quantize(rows, "Q4_K", name="blk.0")
