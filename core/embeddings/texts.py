@@ -65,7 +65,7 @@ def recognize(path: Path) -> Form:
         first = _first_lines(file, _LOOKED_AT)
         head, size, name = first[0], file.size, file.name
     parts = head.split()
-    if len(parts) == 2 and all(part.isdigit() for part in parts) and len(first) > 1:
+    if len(parts) == 2 and b"\t" not in head and all(part.isdigit() for part in parts) and len(first) > 1:
         count, width = int(parts[0][:20]), int(parts[1][:20])
         if len(first[1].split()) > 2 or width == 1:
             _check_header(count, width, size, name)

@@ -83,7 +83,7 @@ def perfect() -> tuple[Space, Suite]:
     values = draw.standard_normal((9, 20))
     values[1:8:2] = values[0:8:2] + 3 * draw.standard_normal(20)
     names = tuple(f"{side}{n}" for n in range(4) for side in "ab")
-    suite = Suite("made", "Made up", tuple((f"a{n}", f"b{n}") for n in range(4)) + (("a0", "unknown"),))
+    suite = Suite("made", "Made up", (*((f"a{n}", f"b{n}") for n in range(4)), ("a0", "unknown")))
     return Space(named(values, *names, "stray"), False), suite
 
 

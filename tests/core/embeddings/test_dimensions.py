@@ -26,10 +26,8 @@ def test_the_vocabulary_is_ranked_from_one_end_to_the_other() -> None:
     assert [one.name for one in made.top] == ["a", "b"]
     assert [one.value for one in made.top] == [3, 1]
     assert [one.name for one in made.bottom] == ["c", "d"]
-    assert [
-        one.name
-        for one in rank_along(space, np.array([1.0, 0], np.float32), exclude=[0], by_cosine=False).top
-    ][0] == "b"
+    others = rank_along(space, np.array([1.0, 0], np.float32), exclude=[0], by_cosine=False)
+    assert others.top[0].name == "b"
 
 
 def test_a_direction_without_words_against_begins_at_the_center() -> None:

@@ -108,7 +108,7 @@ def test_leaving_one_out_is_what_it_says() -> None:
 
 
 def test_labels_that_do_not_fit_are_refused() -> None:
-    found, labels = parting(1)
+    found, _ = parting(1)
     with pytest.raises(LabError, match="3 senses were given for 16"):
         similarity_by_layer(found, [0, 1, 0])
     with pytest.raises(LabError, match="the same sense"):
