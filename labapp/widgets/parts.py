@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QButtonGroup,
@@ -52,6 +52,23 @@ class WholeLabel(QLabel):
             if self.fontMetrics().horizontalAdvance(self.text()) <= self.width():
                 place = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
                 painter.drawText(self.rect(), place, self.text())
+
+
+class Resized(QWidget):
+    """A widget that tells its height when that changes.
+
+    Args:
+        fit: Told the height, in px.
+    """
+
+    def __init__(self, fit: Callable[[int], object]) -> None:
+        super().__init__()
+        self._fit = fit
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.size().height() != event.oldSize().height():
+            self._fit(event.size().height())
 
 
 def button(

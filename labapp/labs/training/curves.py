@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt, QTimer
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QCheckBox, QComboBox, QStackedWidget, QVBoxLayout, QWidget
 
 from core.training.history import History, smoothed
@@ -17,6 +18,8 @@ from labapp.theme import theme_of
 from labapp.words import tr
 
 BETA = 0.9  # of the moving average
+LOW = 170  # px of a plot's height below which its names stand in columns and its x axis has no title
+FLAT = 100  # px below which there is no room for names
 
 
 class Curves(QWidget):
@@ -43,13 +46,14 @@ class Curves(QWidget):
         self._history = History()
         self._stack = QStackedWidget()
         self._boxes: list[QComboBox] = []
+        self._legends: list[Any] = []
         self.logarithmic = QCheckBox(tr("Logarithmic"))
         self.logarithmic.setToolTip(tr("Draw the height by its logarithm: small differences at the end show"))
         self.logarithmic.toggled.connect(self._scale)
         for plot in self.plots.values():
             self._boxes.append(self._choice_of(plot))
             self._stack.addWidget(plot)
-            add_legend(plot)
+            self._legends.append(add_legend(plot))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._stack)
@@ -73,6 +77,24 @@ class Curves(QWidget):
         box.currentIndexChanged.connect(self.choose)
         plot.replace_title(box)
         return box
+
+    def _fit(self) -> None:
+        """Leave a low plot to its curves."""
+        height = self.shown.view.height()
+        for plot, legend in zip(self.plots.values(), self._legends, strict=True):
+            plot.view.getPlotItem().getAxis("bottom").showLabel(height >= LOW)
+            if legend is not None:
+                legend.setVisible(height >= FLAT)
+                legend.setColumnCount(1 if height >= LOW else 3)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        QTimer.singleShot(0, self, self._fit)  # the plots have their new size then
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_legends"):
+            QTimer.singleShot(0, self, self._fit)  # a new theme writes the titles again
 
     @property
     def shown(self) -> Plot:

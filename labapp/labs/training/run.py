@@ -37,7 +37,7 @@ from labapp.pages import LabPage
 from labapp.runner import Done, Outcome, Slot
 from labapp.scenes import read_json
 from labapp.widgets.form import SettingsForm
-from labapp.widgets.parts import WholeLabel, button, card, controls, field, label
+from labapp.widgets.parts import Resized, WholeLabel, button, card, controls, field, label
 from labapp.widgets.picker import Choice, Picker
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 PLAYED = 400.0  # events of a recording a second
 BATCH = 250  # ms between two looks at a run
 FIRST = 100  # steps of the recording that are shown before the question is answered
+SAMPLE, SAMPLE_LOW = 56, 38  # px of the sample's text at most: three lines, and two
+LOW = 400  # px of the picture's height below which the sample has two lines
 GROUPS = {"presets": "Plans", "failures": "Failures, on purpose"}
 MAIN = ["steps", "batch", "optimizer", "rate"]
 MORE = [
@@ -182,13 +184,13 @@ class RunPage(LabPage):
             tr("The prompt and how the model went on, always with the most probable token")
         )
         self.sample.setTabChangesFocus(True)
-        self.sample.setMaximumHeight(56)
+        self.sample.setMaximumHeight(SAMPLE)
         row = QHBoxLayout()
         row.addWidget(label(tr("Sample"), "heading"))
         row.addWidget(self.prompt, 1)
         row.addWidget(self.slider, 2)
         row.addWidget(self.sample_says)
-        self.picture = QWidget()
+        self.picture = Resized(self._fit)
         layout = QVBoxLayout(self.picture)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
@@ -196,6 +198,10 @@ class RunPage(LabPage):
         layout.addLayout(self.head)
         layout.addLayout(self.place, 1)
         layout.addWidget(card(row, self.sample, spacing=4))
+
+    def _fit(self, height: int) -> None:
+        """Leave a low picture to its curves."""
+        self.sample.setMaximumHeight(SAMPLE if height >= LOW else SAMPLE_LOW)
 
     def _build_details(self) -> None:
         self.numbers = Table(
@@ -524,7 +530,7 @@ class RunPage(LabPage):
         self.history, self.folder = History(), None
         self.heading.setText(tr("A recording: how the shipped base model learned the small world"))
         self.prediction.ask(
-            tr("The model begins by knowing nothing: loss 7.6. Where will the loss end?"),
+            tr("Loss 7.6: the model knows nothing. Where will it end?"),
             ["7", "4", "0.8", "0"],
         )
         self._play([e for e in self._recording if getattr(e, "step", 0) <= FIRST])
