@@ -56,7 +56,9 @@ def test_one_block_alone_is_the_same_as_among_others(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["Q4_K", "Q6_K", "Q5_1", "F16"])
-def test_bytes_do_not_depend_on_slices_or_on_who_works_on_them(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_do_not_depend_on_slices_or_on_who_works_on_them(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = torch.randn(70, 512)
     whole = quantize(rows, kind)
     monkeypatch.setattr(blocks, "AT_ONCE", 3 * 512)
@@ -70,7 +72,10 @@ def test_bytes_do_not_depend_on_slices_or_on_who_works_on_them(kind: str, monkey
 def test_more_bits_have_smaller_errors() -> None:
     rows = torch.randn(64, 512)
     kinds = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "F16")
-    errors = [float((back(quantize(rows, kind), kind, rows.numel()) - rows.view(-1)).square().mean()) for kind in kinds]
+    errors = [
+        float((back(quantize(rows, kind), kind, rows.numel()) - rows.view(-1)).square().mean())
+        for kind in kinds
+    ]
     assert errors == sorted(errors, reverse=True)
 
 
@@ -78,7 +83,9 @@ def test_importances_make_the_columns_that_count_more_exact() -> None:
     rows = torch.randn(256, 256)
     importance = torch.ones(256)
     importance[:16] = 1000.0
-    plain, weighed = (back(quantize(rows, "Q2_K", w), "Q2_K", rows.numel()).view_as(rows) for w in (None, importance))
+    plain, weighed = (
+        back(quantize(rows, "Q2_K", w), "Q2_K", rows.numel()).view_as(rows) for w in (None, importance)
+    )
     assert (weighed - rows)[:, :16].square().mean() < 0.8 * (plain - rows)[:, :16].square().mean()
 
 

@@ -94,7 +94,9 @@ def test_a_quantized_file_is_copied_where_its_type_stays(tmp_path: Path) -> None
     assert header.metadata["general.file_type"] == 7
 
 
-@pytest.mark.parametrize("scaling", [RopeScaling("linear", factor=2.0), RopeScaling("factors", factors=tuple(range(1, 9)))])
+@pytest.mark.parametrize(
+    "scaling", [RopeScaling("linear", factor=2.0), RopeScaling("factors", factors=tuple(range(1, 9)))]
+)
 def test_scaled_rope_goes_along(scaling: RopeScaling, tmp_path: Path) -> None:
     folder, _ = folder_of(LLAMA, tmp_path / "model")
     source = open_model(folder)
@@ -124,7 +126,8 @@ def test_no_file_is_written_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"), [(float("nan"), r"blk\.1\.ffn_down\.weight holds nan at row 2, column 3"), (3e8, "too large for Q8_0")]
+    ("value", "told"),
+    [(float("nan"), r"blk\.1\.ffn_down\.weight holds nan at row 2, column 3"), (3e8, "too large for Q8_0")],
 )
 def test_a_weight_that_no_block_holds_ends_it_with_the_tensor_and_leaves_nothing(
     value: float, told: str, tmp_path: Path

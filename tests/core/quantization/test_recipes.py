@@ -22,7 +22,9 @@ def test_bits_per_weight_of_llama_3_1_8b_are_those_published(recipe: str) -> Non
     assert round(plan.bits_per_weight, 4) == PUBLISHED[recipe]
 
 
-@pytest.mark.parametrize(("recipe", "gigabytes"), [("BF16", 16.382), ("Q8_0", 8.704), ("Q4_K_M", 5.022), ("Q2_K", 3.276)])
+@pytest.mark.parametrize(
+    ("recipe", "gigabytes"), [("BF16", 16.382), ("Q8_0", 8.704), ("Q4_K_M", 5.022), ("Q2_K", 3.276)]
+)
 def test_bytes_of_qwen3_8b(recipe: str, gigabytes: float) -> None:
     config = KNOWN_SHAPES["Qwen3-8B"]
     plan = make_plan(tensors_of(config), config, Wish(recipe))
@@ -67,7 +69,9 @@ def test_overrides_decide_before_the_mix_and_are_not_counted_by_it() -> None:
 
 def test_importances_change_the_older_mixes() -> None:
     config = KNOWN_SHAPES["GPT-2"]
-    plain, weighed = (make_plan(tensors_of(config), config, Wish("Q4_0", importances=im)) for im in (False, True))
+    plain, weighed = (
+        make_plan(tensors_of(config), config, Wish("Q4_0", importances=im)) for im in (False, True)
+    )
     changed = [a.tensor.name for a, b in zip(plain.choices, weighed.choices, strict=True) if a.kind != b.kind]
     assert changed == ["blk.0.ffn_down.weight"]
 
