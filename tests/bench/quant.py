@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def theirs(kind: str) -> int:
         )
 
     borders = np.linspace(0, ROWS, THREADS + 1).astype(int).tolist()
-    workers = [threading.Thread(target=work, args=pair) for pair in zip(borders, borders[1:], strict=False)]
+    workers = [threading.Thread(target=work, args=pair) for pair in pairwise(borders)]
     for worker in workers:
         worker.start()
     for worker in workers:
