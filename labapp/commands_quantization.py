@@ -72,8 +72,8 @@ def quantize_command(
 
 @app.command("compare")
 def compare_command(
-    models: Annotated[
-        list[str], typer.Argument(help="Models to compare: folders, GGUF files, smollm2 or base.")
+    names: Annotated[
+        list[str], typer.Argument(metavar="MODEL...", help="Folders, GGUF files, smollm2 or base.")
     ],
     reference: Annotated[str, typer.Option("--reference", help="The model in full precision.")],
     file: Annotated[Path, typer.Option("--text", help="Text file in UTF-8.")],
@@ -84,14 +84,15 @@ def compare_command(
     """Say what models lose against a reference on a text, as llama-perplexity does."""
     from core.formats.files import read_text
     from core.quantization.comparison import CompareSettings, compare
+    from core.quantization.quantize import first_token
 
     text = read_text(file, SCORED_AT_MOST)
     true = load_named(reference, as_json)
-    others = [(name, load_named(name, as_json)) for name in models]
-    ids = true.needed_tokenizer().encode(text)
-    stage = compare(
-        true.model, [(name, loaded.model) for name, loaded in others], ids, CompareSettings(window, most)
-    )
+    others = [(name, load_named(name, as_json)) for name in names]
+    tokenizer = true.needed_tokenizer()
+    models = [(name, loaded.model) for name, loaded in others]
+    settings, begin = CompareSettings(window, most), first_token(true.source, tokenizer)
+    stage = compare(true.model, models, tokenizer.encode(text), settings, begin)
     figures = run_stage(stage, as_json)
     say_result(
         {"compared": [dataclasses.asdict(one) for one in figures]}, as_json,
@@ -113,11 +114,14 @@ def importance_command(
     """Read a text and write which columns of each table matter (an importance matrix)."""
     from core.formats.files import read_text
     from core.quantization.importance import collect_importance, write_importance
+    from core.quantization.quantize import first_token
 
     text = read_text(file, SCORED_AT_MOST)
     loaded = load_named(model, as_json)
-    ids = loaded.needed_tokenizer().encode(text)
-    made = run_stage(collect_importance(loaded.model, ids, file.name, window), as_json)
+    tokenizer = loaded.needed_tokenizer()
+    begin = first_token(loaded.source, tokenizer)
+    stage = collect_importance(loaded.model, tokenizer.encode(text), file.name, window, begin)
+    made = run_stage(stage, as_json)
     write_importance(made, out)
     say_result(
         {"file": str(out), "tables": len(made.sums), "tokens": made.windows * made.window}, as_json,

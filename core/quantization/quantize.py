@@ -282,9 +282,16 @@ def tokenizer_of(source: ModelSource) -> Tokenizer | None:
 
 
 def begins_texts(source: ModelSource) -> bool:
-    """Whether the folder of a model says that every text begins with the token for that (add_bos_token)."""
+    """Whether a model's files say that every text begins with the token for that (add_bos_token)."""
+    if source.header is not None:
+        return bool(source.header.value("tokenizer.ggml.add_bos_token", "bool"))
     config = source.path / "tokenizer_config.json"
-    if source.header is not None or not config.is_file():
-        return False
-    said = read_json(config)
+    said = read_json(config) if config.is_file() else None
     return isinstance(said, dict) and said.get("add_bos_token") is True
+
+
+def first_token(source: ModelSource, tokenizer: Tokenizer) -> int | None:
+    """Id of the token that every window of a text begins with; None where the model's files ask for none."""
+    if tokenizer.bos is None or not begins_texts(source):
+        return None
+    return tokenizer.special_tokens.get(tokenizer.bos)

@@ -20,6 +20,7 @@ from core.quantization.exact import (
     Bytes,
     F,
     Floats,
+    Whole,
     away_from_zero,
     chosen,
     float16_bytes,
@@ -36,8 +37,7 @@ _FINE = {most: Grid(most, -0.9, 0.05, 36) for most in (15, 31)}
 def make_q8_0(x: Floats, w: Floats | None) -> Bytes:
     """Q8_0, 34 bytes; importances change nothing."""
     d = np.abs(np.maximum(x.max(axis=0), -x.min(axis=0))) / F(127)  # without −0
-    codes = away_from_zero(_scaled(x, d)).astype(np.int8).view(np.uint8)
-    return _joined(float16_bytes(d), codes.T)
+    return _joined(float16_bytes(d), _as_bytes(away_from_zero(_scaled(x, d)) & 255))
 
 
 def make_q4_0(x: Floats, w: Floats | None) -> Bytes:
@@ -109,22 +109,22 @@ def _scaled(x: Floats, d: Floats) -> Floats:
     return made
 
 
-def _symmetric(x: Floats, w: Floats | None, most: int) -> tuple[Floats, Bytes]:
+def _symmetric(x: Floats, w: Floats | None, most: int) -> tuple[Floats, Whole]:
     """The scale and the codes 0 … 2 · most − 1 of Q4_0 and Q5_0."""
     if w is not None:
         found = symmetric_search(x, most, w)
-        return found.scale, found.codes.astype(np.uint8)
+        return found.scale, found.codes.astype(np.int32)
     d = signed_extreme(x) / F(-most)
     numbers = _scaled(x, d)
     numbers += F(most + 0.5)
     return d, _cut_off(numbers, 2 * most - 1, d)
 
 
-def _affine(x: Floats, w: Floats | None, most: int) -> tuple[Floats, Floats, Bytes]:
+def _affine(x: Floats, w: Floats | None, most: int) -> tuple[Floats, Floats, Whole]:
     """Scale, minimum and codes of Q4_1 and Q5_1."""
     if w is not None:
         found = affine_search(x, w, _FINE[most])
-        return found.scale, -found.minimum, found.codes.astype(np.uint8)
+        return found.scale, -found.minimum, found.codes.astype(np.int32)
     m = least(x)
     d = np.abs(x.max(axis=0) - m) / F(most)  # without −0
     numbers = _scaled(x - m, d)
@@ -132,37 +132,43 @@ def _affine(x: Floats, w: Floats | None, most: int) -> tuple[Floats, Floats, Byt
     return d, m, _cut_off(numbers, most, d)
 
 
-def _cut_off(numbers: Floats, most: int, d: Floats) -> Bytes:
+def _cut_off(numbers: Floats, most: int, d: Floats) -> Whole:
     """C's casts to a byte, and at most `most`; 0 where 1 / d overflowed, as the casts give."""
-    codes = np.minimum(numbers.astype(np.int32).astype(np.uint8), np.uint8(most))
+    codes = numbers.astype(np.int32)
+    np.minimum(codes, most, out=codes)
     overflowed = np.isinf(inverse(d))
     if overflowed.any():
         codes[:, overflowed] = 0
     return codes
 
 
-def _nibbles(codes: Bytes) -> Bytes:
+def _nibbles(codes: Whole) -> Bytes:
     """(32, B) to (B, 16): low four bits of the first 16 numbers, high ones of the others."""
-    made: Bytes = ((codes[:16] & 15) | (codes[16:] << 4)).T
-    return made
+    return _as_bytes((codes[:16] & 15) | (codes[16:] & 15) << 4)
 
 
-def _fifth_bits(codes: Bytes) -> Bytes:
+def _as_bytes(numbers: Whole) -> Bytes:
+    """Numbers below 256, (n, B), as bytes, (B, n): four are put into one before rows and columns change."""
+    four = numbers[0::4] | numbers[1::4] << 8 | numbers[2::4] << 16 | numbers[3::4] << 24  # (n / 4, B)
+    return np.ascontiguousarray(four.T.astype("<i4", copy=False)).view(np.uint8)
+
+
+def _fifth_bits(codes: Whole) -> Bytes:
     """(32, B) to (B, 4): bit i of four bytes is bit 4 of number i."""
     bits = (codes >> 4).reshape(4, 8, -1)
     packed = bits[:, 0].copy()
     for place in range(1, 8):
         packed |= bits[:, place] << place
-    return packed.T
+    return _as_bytes(packed)
 
 
 @cache
-def _table() -> tuple[Bytes, Floats]:
+def _table() -> tuple[Whole, Floats]:
     """For every half, from −128 up: the code nearest to it and its level; of two as near, the upper one."""
     halves = np.arange(-256, 256, dtype=F) / 2
     levels = np.array(NONLINEAR, F)
     codes = np.searchsorted((levels[1:] + levels[:-1]) / 2, halves, side="right")
-    return codes.astype(np.uint8), levels[codes]
+    return codes.astype(np.int32), levels[codes]
 
 
 def _places(numbers: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
