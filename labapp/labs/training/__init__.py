@@ -105,14 +105,23 @@ class TrainingLab(PagedLab):
             self.frame.show_page("run")
             self.run.prediction.answer(2)
 
-        def page(name: str) -> Any:
-            return lambda: self.frame.show_page(name)
+        def page(name: str, view: int = 0) -> Any:
+            def show() -> None:
+                self.frame.show_page(name)
+                shown: Any = self.page(name)
+                if view:
+                    shown.show_view(view)
+
+            return show
 
         return [
             ("question", self.show_scene, quiet),
             ("recording", played, quiet),
             ("runs", page("runs"), quiet),
             ("loss", page("loss"), quiet),
+            ("game", page("loss", 1), quiet),
             ("copies", page("parrot"), quiet),
+            ("questions", page("parrot", 1), quiet),
             ("knowledge", page("knowledge"), quiet),
+            ("steps", page("knowledge", 1), quiet),
         ]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, Qt, QTimer
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QColor, QResizeEvent
 from PySide6.QtWidgets import QCheckBox, QComboBox, QStackedWidget, QVBoxLayout, QWidget
 
 from core.training.history import History, smoothed
@@ -84,6 +84,7 @@ class Curves(QWidget):
         for plot, legend in zip(self.plots.values(), self._legends, strict=True):
             plot.view.getPlotItem().getAxis("bottom").showLabel(height >= LOW)
             if legend is not None:
+                color_legend(legend, plot)
                 legend.setVisible(height >= FLAT)
                 legend.setColumnCount(1 if height >= LOW else 3)
 
@@ -140,15 +141,24 @@ class Curves(QWidget):
             plot.view.getPlotItem().setLogMode(x=False, y=on)
 
 
-def add_legend(plot: Plot) -> Any:
-    """Names of the curves, where there are several, in the upper right corner."""
+def add_legend(plot: Plot, top: bool = True) -> Any:
+    """Names of the curves, where there are several, in the upper or the lower right corner."""
     if len(plot.series) < 2:
         return None
-    made = plot.view.getPlotItem().addLegend(offset=(-10, 10))
-    made.setLabelTextColor(theme_of(plot).secondary)
+    made = plot.view.getPlotItem().addLegend(offset=(-10, 10 if top else -10))
+    color_legend(made, plot)
     for series in plot.series:
         made.addItem(series.item, series.name)
     return made
+
+
+def color_legend(legend: Any, widget: QWidget) -> None:
+    """Give the names of curves the theme's colors, and a ground on which they can be read."""
+    theme = theme_of(widget)
+    ground = QColor(theme.panel)
+    ground.setAlpha(210)
+    legend.setBrush(pg.mkBrush(ground))
+    legend.setLabelTextColor(theme.secondary)
 
 
 def _perplexity(loss: float) -> float:
@@ -177,10 +187,15 @@ class Overlay(QWidget):
         self._base = self.plot.add_curve("")
         self._base.item.setPen(pg.mkPen(theme_of(self.plot).secondary, width=2, style=Qt.PenStyle.DashLine))
         self._legend = self.plot.view.getPlotItem().addLegend(offset=(-10, 10))
-        self._legend.setLabelTextColor(theme_of(self.plot).secondary)
+        color_legend(self._legend, self.plot)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.plot)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_legend"):
+            color_legend(self._legend, self)
 
     def show_runs(self, runs: Sequence[tuple[str, History]], base: tuple[str, History]) -> None:
         """Draw these runs, at most `MOST`, and one more, dashed, to compare them with."""

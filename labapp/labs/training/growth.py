@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyqtgraph as pg
+from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from labapp.labs.training.curves import add_legend
+from labapp.labs.training.curves import add_legend, color_legend
 from labapp.plots import line_plot
 from labapp.words import tr
 
@@ -45,11 +46,16 @@ class Growth(QWidget):
             error = pg.ErrorBarItem(pen=pg.mkPen(pen.color(), width=1))
             self.plot.view.addItem(error)
             self._bars.append(error)
-        add_legend(self.plot)
+        self._legend = add_legend(self.plot, top=False)
         self.plot.view.setYRange(0, 100, padding=0.04)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.plot)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_legend"):
+            color_legend(self._legend, self)
 
     def show_known(self, known: Sequence[Known]) -> None:
         """Draw what was scored, by step."""

@@ -35,7 +35,7 @@ VIEWS = (
     ("Over the steps", "When each was learned: the shares of all scored checkpoints of the run"),
 )
 TITLES = {
-    "P1": "a question is followed by another one",
+    "P1": "a question, then another",
     "P2": "capitals, in new sentences",
     "P5": "whom “it” means",
     "P5 pairs": "… right both ways",

@@ -114,6 +114,7 @@ class ParrotPage(LabPage):
         self.views = QStackedWidget()
         self.views.addWidget(copies)
         self.questions = Questions()
+        self.questions.vary.clicked.connect(lambda: self.lab.vary_quizzes(0.0))
         self.views.addWidget(self.questions)
         self.head = ViewButtons(VIEWS, self.show_view)
         self.picture = QWidget()

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 PLAYED = 400.0  # events of a recording a second
 BATCH = 250  # ms between two looks at a run
 FIRST = 100  # steps of the recording that are shown before the question is answered
-SAMPLE, SAMPLE_LOW = 56, 38  # px of the sample's text at most: three lines, and two
+SAMPLE, SAMPLE_LOW = 56, 44  # px of the sample's text at most: three lines, and two
 LOW = 400  # px of the picture's height below which the sample has two lines
 GROUPS = {"presets": "Plans", "failures": "Failures, on purpose"}
 MAIN = ["steps", "batch", "optimizer", "rate"]
