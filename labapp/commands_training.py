@@ -65,17 +65,18 @@ def smallworld_evals_command(
         str, typer.Option("--model", help="A folder with a model and its tokenizer, or smollm2.")
     ],
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="P1, P2, P5, P6, P7 or P8; may be repeated.")
+        list[str] | None, typer.Option("--only", help="P1 to P8, or P2 chat; may be repeated. Else all that fit the model.")
     ] = None,
     most: Annotated[int | None, typer.Option(help="Ask at most so many questions of each kind.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score what a model has learned of the small world, on questions that it has not read."""
     from core.evals.scored import Scored
-    from core.evals.smallworld import ALL, evaluate_smallworld
+    from core.evals.smallworld import ALL, ASSISTANT, evaluate_smallworld
 
     loaded = load_named(model, as_json)
-    stage = evaluate_smallworld(loaded.model, loaded.needed_tokenizer(), tuple(only or ALL), most)
+    which = tuple(only or (ASSISTANT if loaded.chats else ALL))
+    stage = evaluate_smallworld(loaded.model, loaded.needed_tokenizer(), which, most)
     last: Any = None
     for event in shown(stage, as_json):
         if isinstance(event, Scored) and not as_json:

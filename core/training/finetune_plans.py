@@ -162,8 +162,10 @@ _SFT: dict[str, Any] = {
     "decay": 1.0, "weight_decay": 0.0, "evaluate_every": 20, "save_every": 40, "precision": "f32",
     "evaluate_tokens": 8_192,
 }  # fmt: skip
-_PREFER: dict[str, Any] = _SFT | {"steps": 150, "batch": 16, "rate": 1e-4, "warmup": 10, "evaluate_every": 15}
-_DPO = FinetuneSettings("dpo", beta=0.3, nll=3.0)
+_PREFER: dict[str, Any] = _SFT | {
+    "steps": 250, "batch": 16, "rate": 1e-4, "warmup": 10, "evaluate_every": 25, "save_every": 50,
+}  # fmt: skip
+_DPO = FinetuneSettings("dpo", beta=0.15, nll=3.0)
 
 
 def _plan(
@@ -172,7 +174,7 @@ def _plan(
     return FinetunePlan(name, start, rows, method, TrainingSettings(**values), CHAT_PROMPTS)
 
 
-_PAIRS = RowsChoice(kind="preferences", rows=2_400)
+_PAIRS = RowsChoice(kind="preferences", rows=4_000)
 
 FINETUNE_PRESETS: tuple[FinetunePreset, ...] = (
     FinetunePreset(
