@@ -65,7 +65,7 @@ def smallworld_evals_command(
         str, typer.Option("--model", help="A folder with a model and its tokenizer, or smollm2.")
     ],
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="P1 to P8, or P2 chat; may be repeated. Else all that fit the model.")
+        list[str] | None, typer.Option("--only", help="P1 to P8, or P2 chat; may be repeated.")
     ] = None,
     most: Annotated[int | None, typer.Option(help="Ask at most so many questions of each kind.")] = None,
     as_json: JsonOption = False,
