@@ -22,7 +22,8 @@ from core.quantization import small_blocks, super_blocks
 from core.quantization.exact import Bytes, F, Floats
 
 AT_ONCE = 1 << 18  # numbers of a slice: 1 MB, and some eight times that while they are worked on
-TOGETHER = 8  # slices that `spread` is given at a time
+AT_ONCE_SMALL = 1 << 16  # of types without a search, which turn memory over more than they compute
+TOGETHER = 32  # slices that `spread` is given at a time
 
 Spread = Callable[[Callable[[int], "Slice"], Iterable[int]], Iterable["Slice"]]
 """What `map` does: a function on each of some things, the answers in order."""
@@ -36,6 +37,7 @@ _SMALL: dict[str, Callable[[Floats, Floats | None], Bytes]] = {
     "Q5_1": small_blocks.make_q5_1,
     "IQ4_NL": small_blocks.make_iq4_nl,
 }
+_QUICK = ("Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1")  # without importances
 _SUPER: dict[str, tuple[int, Callable[[Floats, Floats | None], Bytes]]] = {
     "Q2_K": (16, super_blocks.make_q2_k),
     "Q3_K": (16, super_blocks.make_q3_k),
@@ -138,7 +140,8 @@ def quantize(
 
 
 def _slices(rows: Tensor, kind: str, importance: Tensor | None, name: str, spread: Spread) -> Iterator[Slice]:
-    step = max(1, AT_ONCE // max(1, rows.shape[1]))
+    at_once = AT_ONCE_SMALL if importance is None and kind in _QUICK else AT_ONCE
+    step = max(1, at_once // max(1, rows.shape[1]))
     weights = None if importance is None else importance.float().contiguous().numpy()
 
     def work(begin: int) -> Slice:

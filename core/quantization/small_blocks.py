@@ -49,7 +49,7 @@ def make_q4_0(x: Floats, w: Floats | None) -> Bytes:
 def make_q5_0(x: Floats, w: Floats | None) -> Bytes:
     """Q5_0, 22 bytes."""
     d, codes = _symmetric(x, w, 16)
-    return _joined(float16_bytes(d), _fifth_bits(codes), _nibbles(codes))
+    return _joined(float16_bytes(d), _fifth_bits(codes), _nibbles(codes & 15))
 
 
 def make_q4_1(x: Floats, w: Floats | None) -> Bytes:
@@ -61,7 +61,7 @@ def make_q4_1(x: Floats, w: Floats | None) -> Bytes:
 def make_q5_1(x: Floats, w: Floats | None) -> Bytes:
     """Q5_1, 24 bytes."""
     d, m, codes = _affine(x, w, 31)
-    return _joined(float16_bytes(d), float16_bytes(m), _fifth_bits(codes), _nibbles(codes))
+    return _joined(float16_bytes(d), float16_bytes(m), _fifth_bits(codes), _nibbles(codes & 15))
 
 
 def make_iq4_nl(x: Floats, w: Floats | None) -> Bytes:
@@ -102,10 +102,10 @@ def _joined(*parts: Bytes) -> Bytes:
     return made
 
 
-def _scaled(x: Floats, d: Floats) -> Floats:
+def _scaled(x: Floats, d: Floats, out: Floats | None = None) -> Floats:
     """x / d as ggml has it, times 1 / d; 0 where 1 / d is beyond float32."""
     inverse_d = inverse(d)
-    made: Floats = x * np.where(np.isinf(inverse_d), ZERO, inverse_d)
+    made: Floats = np.multiply(x, np.where(np.isinf(inverse_d), ZERO, inverse_d), out=out)
     return made
 
 
@@ -127,7 +127,8 @@ def _affine(x: Floats, w: Floats | None, most: int) -> tuple[Floats, Floats, Who
         return found.scale, -found.minimum, found.codes.astype(np.int32)
     m = least(x)
     d = np.abs(x.max(axis=0) - m) / F(most)  # without −0
-    numbers = _scaled(x - m, d)
+    numbers = x - m
+    _scaled(numbers, d, numbers)
     numbers += F(0.5)
     return d, m, _cut_off(numbers, most, d)
 
@@ -135,7 +136,7 @@ def _affine(x: Floats, w: Floats | None, most: int) -> tuple[Floats, Floats, Who
 def _cut_off(numbers: Floats, most: int, d: Floats) -> Whole:
     """C's casts to a byte, and at most `most`; 0 where 1 / d overflowed, as the casts give."""
     codes = numbers.astype(np.int32)
-    np.minimum(codes, most, out=codes)
+    codes -= codes >> most.bit_length()  # most is 2^k − 1, and no code is above 2^k: a quick minimum
     overflowed = np.isinf(inverse(d))
     if overflowed.any():
         codes[:, overflowed] = 0
@@ -143,8 +144,8 @@ def _cut_off(numbers: Floats, most: int, d: Floats) -> Whole:
 
 
 def _nibbles(codes: Whole) -> Bytes:
-    """(32, B) to (B, 16): low four bits of the first 16 numbers, high ones of the others."""
-    return _as_bytes((codes[:16] & 15) | (codes[16:] & 15) << 4)
+    """Codes of four bits, (32, B), to (B, 16): the first 16 in low halves of bytes, the others in high ones."""
+    return _as_bytes(codes[:16] | codes[16:] << 4)
 
 
 def _as_bytes(numbers: Whole) -> Bytes:
