@@ -122,8 +122,8 @@ def project_command(
         {"file": str(out), "n": len(words), "solver": made.solver, "explained": explained,
          "neighbors_kept": kept.overall, "neighbors_of": kept.n, "by_chance": kept.by_chance},
         as_json,
-        f"{len(words):,} words in {out}: {made.title}, {made.solver}{shown}; {kept.overall:.1%} of the {kept.k} "
-        f"nearest neighbors survive ({kept.n:,} words measured).",
+        f"{len(words):,} words in {out}: {made.title}, {made.solver}{shown}; {kept.overall:.1%} of the "
+        f"{kept.k} nearest neighbors survive ({kept.n:,} words measured).",
     )  # fmt: skip
 
 

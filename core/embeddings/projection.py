@@ -24,6 +24,7 @@ EXACT_UP_TO = 1500
 """Numbers in a vector (or vectors, if these are fewer) up to which PCA is exact; above, randomized."""
 
 _AT_ONCE = 4096  # rows that are multiplied at once
+_FAR = 0.9  # share of the mean in all squares from which on vectors are centered before they are multiplied
 
 Wide = npt.NDArray[np.float64]
 
@@ -90,8 +91,8 @@ class Projection:
 def pca(values: Numbers, components: int = COMPONENTS, seed: int = 0) -> Projection:
     """The directions in which vectors differ most.
 
-    Exact up to `EXACT_UP_TO` numbers in a vector: the eigenvectors of the covariance, summed in float64 over
-    products in float32 (scikit-learn's `covariance_eigh`, with less rounding). Above, the randomized method
+    Exact up to `EXACT_UP_TO` numbers in a vector: the eigenvectors of the covariance, products in float32 and
+    the rest in float64 (scikit-learn's `covariance_eigh`, with less rounding). Above, the randomized method
     of Halko, Martinsson and Tropp, Finding structure with randomness, SIAM Review 53, 2011, as scikit-learn
     has it. An axis points to where its largest number is positive.
 
@@ -126,17 +127,27 @@ Solved = tuple[Wide, Wide, float, str]
 
 
 def _by_covariance(values: Numbers, mean: Wide, k: int) -> Solved:
-    n, width = values.shape
-    sums = np.zeros((width, width))
-    narrow = mean.astype(np.float32)
-    for begin in range(0, n, _AT_ONCE):
-        part = values[begin : begin + _AT_ONCE] - narrow
-        sums += part.T @ part  # (W, W)
-    shift = mean - narrow  # what float32 could not hold of the mean
-    covariance = (sums - n * np.outer(shift, shift)) / max(1, n - 1)
-    variances, vectors = np.linalg.eigh(covariance)  # the smallest first
+    n = len(values)
+    products = np.asarray(values.T @ values, np.float64)  # (W, W), in one piece: the fastest way
+    if n * float(mean @ mean) > _FAR * float(np.trace(products)):
+        covariance = _centered_products(values, mean)
+    else:
+        covariance = products - n * np.outer(mean, mean)
+    variances, vectors = np.linalg.eigh(covariance / (n - 1))  # the smallest first
     variances, axes = np.maximum(variances[::-1], 0), vectors.T[::-1]
     return axes[:k].copy(), variances[:k], float(variances.sum()), "exact, from the covariance"
+
+
+def _centered_products(values: Numbers, mean: Wide) -> Wide:
+    """(W, W) of the vectors less their mean: far from the origin, a difference of sums would be rounding."""
+    sums: Wide = np.zeros((len(mean), len(mean)))
+    narrow = mean.astype(np.float32)
+    for begin in range(0, len(values), _AT_ONCE):
+        part = values[begin : begin + _AT_ONCE] - narrow
+        sums += part.T @ part
+    shift = mean - narrow  # what float32 could not hold of the mean
+    made: Wide = sums - len(values) * np.outer(shift, shift)
+    return made
 
 
 def _by_singular_values(values: Numbers, mean: Wide, k: int) -> Solved:

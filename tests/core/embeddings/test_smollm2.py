@@ -52,10 +52,8 @@ def test_the_classic_analogies(
     """Centered on the tokens of letters that begin a word, each word with length 1, input words excluded."""
     solved = analogy(space, *question.split())
     first = solved.ranked[0]
-    report(
-        f"embeddings: {question.replace(' ', ' − ', 1).replace(' ', ' + ')}",
-        f"{first.name} {first.value:.3f}",
-    )
+    a, b, c = question.split()
+    report(f"embeddings: {a} − {b} + {c}", f"{first.name.strip()} {first.value:.3f}")
     assert first.name == answer
     if cosine is not None:
         assert first.value == pytest.approx(cosine, abs=0.02)
