@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, Qt, QTimer
-from PySide6.QtGui import QColor, QResizeEvent
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, QTimer
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QCheckBox, QComboBox, QStackedWidget, QVBoxLayout, QWidget
 
 from core.training.history import History, smoothed
@@ -18,8 +18,40 @@ from labapp.theme import theme_of
 from labapp.words import tr
 
 BETA = 0.9  # of the moving average
-LOW = 170  # px of a plot's height below which its names stand in columns and its x axis has no title
-FLAT = 100  # px below which there is no room for names
+LOW = 180  # px of a plot's height below which its names stand under it and its x axis has no title
+LEVELS = ("knows nothing: ln(vocabulary)", "knows frequencies only", "what the generator drew")
+SHORT = dict(zip(LEVELS, ("ln(vocabulary)", "frequencies only", "generator drew"), strict=True))
+
+
+class Names(QWidget):
+    """The names of curves in one line, each behind a stroke in its color; gone where there are none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._names: list[tuple[str, QColor]] = []
+        self.hide()
+
+    def set_names(self, names: list[tuple[str, QColor]]) -> None:
+        """Show these."""
+        self._names = names if len(names) > 1 else []
+        self.setFixedHeight(round(self.font().pixelSize() * 1.4))
+        self.setVisible(bool(self._names))
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        font = self.font()
+        font.setPixelSize(max(11, font.pixelSize() - 2))
+        with QPainter(self) as painter:
+            painter.setFont(font)
+            x, middle = 8, self.height() / 2
+            for name, color in self._names:
+                painter.setPen(QPen(color, 2))
+                painter.drawLine(QPointF(x, middle), QPointF(x + 12, middle))
+                painter.setPen(QColor(theme_of(self).secondary))
+                width = painter.fontMetrics().horizontalAdvance(name)
+                box = QRectF(x + 16, 0, width + 2, self.height())
+                painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, name)
+                x += width + 28
 
 
 class Curves(QWidget):
@@ -56,14 +88,13 @@ class Curves(QWidget):
             self._legends.append(add_legend(plot))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._stack)
+        layout.setSpacing(0)
+        layout.addWidget(self._stack, 1)
+        self._names = Names()
+        layout.addWidget(self._names)
 
     def _levels(self) -> tuple[str, str, str]:
-        return (
-            tr("knows nothing: ln(vocabulary)"),
-            tr("knows frequencies only"),
-            tr("what the generator drew"),
-        )
+        return tr(LEVELS[0]), tr(LEVELS[1]), tr(LEVELS[2])
 
     def _add(self, name: str, *titles: str) -> list[Series]:
         return [self.plots[name].add_curve(title) for title in titles]
@@ -85,8 +116,11 @@ class Curves(QWidget):
             plot.view.getPlotItem().getAxis("bottom").showLabel(height >= LOW)
             if legend is not None:
                 color_legend(legend, plot)
-                legend.setVisible(height >= FLAT)
-                legend.setColumnCount(1 if height >= LOW else 3)
+                legend.setVisible(height >= LOW)
+        shown = self.shown.series if height < LOW else []
+        self._names.set_names(
+            [(SHORT.get(one.name, one.name), one.item.opts["pen"].color()) for one in shown]
+        )
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -109,6 +143,7 @@ class Curves(QWidget):
             box.blockSignals(True)
             box.setCurrentIndex(index)
             box.blockSignals(False)
+        self._fit()
         self.show_history(self._history)
 
     def show_history(self, history: History) -> None:

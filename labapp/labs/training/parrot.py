@@ -78,6 +78,11 @@ class ParrotPage(LabPage):
             tip=tr("The small world's generator gives the same text for the settings kept with the model"),
         )  # fmt: skip
         self.text_button.hide()
+        self.vary = button(
+            tr("Set up a run without quizzes"), lambda: self.lab.vary_quizzes(0.0),
+            tip=tr("Fills the form on the page Run; what it makes of P1 is scored on the page Knowledge"),
+        )  # fmt: skip
+        self.vary.hide()
         self.controls = controls(
             field(tr("Model"), self.picker, tr("Who writes: a checkpoint of the run, or another model")),
             field(
@@ -89,6 +94,7 @@ class ParrotPage(LabPage):
             self.again,
             self.compared_with,
             self.text_button,
+            self.vary,
         )
 
     def _build_picture(self) -> None:
@@ -114,7 +120,6 @@ class ParrotPage(LabPage):
         self.views = QStackedWidget()
         self.views.addWidget(copies)
         self.questions = Questions()
-        self.questions.vary.clicked.connect(lambda: self.lab.vary_quizzes(0.0))
         self.views.addWidget(self.questions)
         self.head = ViewButtons(VIEWS, self.show_view)
         self.picture = QWidget()
@@ -156,6 +161,7 @@ class ParrotPage(LabPage):
         """Show what is copied (0) or the three questions (1)."""
         self.views.setCurrentIndex(n)
         self.head.mark(n)
+        self.vary.setVisible(n == 1)
         if n == 1 and not self.questions.answers:
             self.ask()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from labapp.widgets.parts import button, card, label
+from labapp.widgets.parts import card, label
 from labapp.words import tr
 
 if TYPE_CHECKING:
@@ -34,14 +34,7 @@ class Questions(QWidget):
         column.setSpacing(8)
         for asked, answered in zip(self._asked, self.answered, strict=True):
             column.addWidget(card(asked, answered, spacing=4))
-        self.vary = button(
-            tr("Set up a run without quizzes"),
-            tip=tr("Fills the form on the page Run; what it makes of P1 is scored on the page Knowledge"),
-        )
-        row = QHBoxLayout()
-        row.addWidget(self.lesson, 1)
-        row.addWidget(self.vary)
-        column.addWidget(card(row))
+        column.addWidget(card(self.lesson))
         column.addStretch(1)
         self.clear()
 
