@@ -20,7 +20,7 @@ from core.corpus.smallworld.phrasings import TEST
 from core.corpus.smallworld.world import COUNTRIES
 from core.evals.answers import answer_rows, document_ids, equal_lengths
 from core.evals.intervals import Z
-from core.evals.scored import Answer, Scored, score_answers
+from core.evals.scored import Answer, Scored, evenly, score_answers
 from core.model.chat import chat_ids
 from core.model.transformer import Transformer
 from core.stages import Finished, Progress
@@ -174,13 +174,6 @@ def chat_capitals(model: Transformer, tokenizer: Tokenizer, most: int | None) ->
 _CAPITAL_FORMS = (
     "What is the capital of {C}?", "Which city is the capital of {C}?", "Tell me the capital of {C}."
 )  # fmt: skip
-
-
-def evenly(items: Sequence[Pair], most: int | None) -> Sequence[Pair]:
-    """At most so many of the pairs, evenly chosen."""
-    if most is None or len(items) <= most:
-        return items
-    return [items[n * len(items) // most] for n in range(most)]
 
 
 def _some(items: Sequence[DeedItem], most: int | None) -> Sequence[DeedItem]:

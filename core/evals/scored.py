@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from core.evals.intervals import wilson
 
 WRONG_SHOWN, RIGHT_SHOWN = 3, 2
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -94,3 +97,14 @@ def score_answers(
     return Scored(
         name, title, right, len(answers), low, high, bar, rows if len(rows) > 1 else (), detail, tuple(shown)
     )
+
+
+def evenly(items: Sequence[Item], most: int | None) -> tuple[Item, ...]:
+    """At most so many of the items, evenly chosen.
+
+    >>> evenly("abcdef", 3)
+    ('a', 'c', 'e')
+    """
+    if most is None or len(items) <= most:
+        return tuple(items)
+    return tuple(items[n * len(items) // most] for n in range(most))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import TypeVar
 
 from core.corpus.smallworld.items import (
     Choice,
@@ -26,7 +25,7 @@ from core.evals.assistant import ASSISTANT
 from core.evals.assistant import SCORERS as OF_ASSISTANTS
 from core.evals.inside import find_analogies, look_for_head, tell_senses
 from core.evals.intervals import difference
-from core.evals.scored import Answer, Scored, score_answers
+from core.evals.scored import Answer, Scored, evenly, score_answers
 from core.model.transformer import Transformer
 from core.problems import LabError
 from core.stages import Finished, Progress
@@ -41,7 +40,6 @@ SUMS_SEED = 7
 _LINE = 24  # tokens of a line at most
 _AT_ONCE, _STEPS = 6, 80  # tokens of an answer at most
 
-Item = TypeVar("Item")
 Scoring = Generator[Progress, None, tuple[Scored, ...]]
 
 
@@ -80,17 +78,6 @@ def _evaluate(
     reached = sum(one.reached for one in all_scored if one.bar is not None)
     bars = sum(one.bar is not None for one in all_scored)
     yield Finished(f"{reached} of {bars} bars are reached.", tuple(all_scored))
-
-
-def evenly(items: Sequence[Item], most: int | None) -> tuple[Item, ...]:
-    """At most so many of the items, evenly chosen.
-
-    >>> evenly("abcdef", 3)
-    ('a', 'c', 'e')
-    """
-    if most is None or len(items) <= most:
-        return tuple(items)
-    return tuple(items[n * len(items) // most] for n in range(most))
 
 
 def _next_questions(model: Transformer, tokenizer: Tokenizer, most: int | None) -> Scoring:
