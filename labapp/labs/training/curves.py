@@ -194,6 +194,8 @@ def color_legend(legend: Any, widget: QWidget) -> None:
     ground.setAlpha(210)
     legend.setBrush(pg.mkBrush(ground))
     legend.setLabelTextColor(theme.secondary)
+    for _, name in legend.items:
+        name.setText(name.text)  # what is written keeps its color until it is written again
 
 
 def _perplexity(loss: float) -> float:
