@@ -54,7 +54,9 @@ class Hand:
         while not there():
             self.app.processEvents()
             if time.monotonic() > end:
-                sys.exit("error: the window did not get there. / try: run it on a machine with nothing else to do.")
+                sys.exit(
+                    "error: the window did not get there. / try: run it on a machine with nothing else to do."
+                )
 
     def idle(self) -> None:
         """Let the window work until nothing runs."""
@@ -135,7 +137,9 @@ def measure(turn_s: float, tsne_s: float) -> dict[str, Any]:
             figures["points"] = len(hand.page.rows)
             figures["turning"] = spread(hand.turn(turn_s)) | {"names": len(hand.page.view.labels)}
             row = hand.page.opened.vectors.row("king")
-            figures["neighbors_ms"] = statistics.median(_timed(lambda: hand.page.inspector.show_row(row)) for _ in range(9))
+            figures["neighbors_ms"] = statistics.median(
+                _timed(lambda: hand.page.inspector.show_row(row)) for _ in range(9)
+            )
             figures["large"] = _large(hand, Path(folder), turn_s)
             hand.lab.subject.picker.pick("known:smollm2")
             hand.until(lambda: hand.page.opened is not None and hand.page.opened.vectors.width == 576)
@@ -197,7 +201,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seconds", type=float, default=TURN_S)
-    parser.add_argument("--tsne", type=float, default=TSNE_S, help="seconds that t-SNE is watched; 0 leaves it out")
+    parser.add_argument(
+        "--tsne", type=float, default=TSNE_S, help="seconds that t-SNE is watched; 0 leaves it out"
+    )
     options, _ = parser.parse_known_args()
     if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")

@@ -136,7 +136,8 @@ def test_a_word_is_found_and_its_true_neighbors_are_shown(lab: EmbeddingsLab) ->
     assert "161 found" in page.found.text()
     assert page.inspector.heading.text() == "“king”"
     near = [one.name for one in page.inspector.neighbors.found]
-    assert " queen" in near and len(near) == 10
+    assert " queen" in near
+    assert len(near) == 10
     assert "token 4,197, bytes 20 6B 69 6E 67" in page.inspector.facts.text()
     assert "centered on the mean of 31,664 tokens" in page.inspector.says.text()
     page.inspector.centering.setCurrentIndex(1)
@@ -168,7 +169,9 @@ def test_clicking_a_point_looks_into_it(lab: EmbeddingsLab, qtbot: QtBot) -> Non
     assert page.inspector.row == page.view.chosen
 
 
-def test_a_rectangle_selects_isolates_copies_and_saves(lab: EmbeddingsLab, qtbot: QtBot, wait: Wait, tmp_path: Path) -> None:
+def test_a_rectangle_selects_isolates_copies_and_saves(
+    lab: EmbeddingsLab, qtbot: QtBot, wait: Wait, tmp_path: Path
+) -> None:
     page = lab.cloud
     view = page.view
     page.tools.use(Tool.RECTANGLE)
@@ -288,9 +291,12 @@ def analogy(lab: EmbeddingsLab, wait: Wait) -> EmbeddingsLab:
 def test_the_answer_is_asked_before_it_is_shown(analogy: EmbeddingsLab) -> None:
     page = analogy.analogy
     assert page.prediction.asking
-    assert not page.ranked.isVisible() and not page.views.isVisible() and not page.summary()
+    assert not page.ranked.isVisible()
+    assert not page.views.isVisible()
+    assert not page.summary()
     page.prediction.answer(0)
-    assert page.views.isVisible() and page.ranked.rows.row(0) == ("1", "queen", "+0.70")
+    assert page.views.isVisible()
+    assert page.ranked.rows.row(0) == ("1", "queen", "+0.70")
     assert "king +0.77" in page.inputs.text()
 
 
@@ -302,7 +308,9 @@ def test_the_answer_is_asked_before_it_is_shown(analogy: EmbeddingsLab) -> None:
         (["Hitler", "Germany", "Italy", "Mussolini"], 0.58),
     ],
 )
-def test_the_three_classic_analogies_come_first(analogy: EmbeddingsLab, words: list[str], cosine: float) -> None:
+def test_the_three_classic_analogies_come_first(
+    analogy: EmbeddingsLab, words: list[str], cosine: float
+) -> None:
     page = analogy.analogy
     page.prediction.close_question()
     page.show_words(words)
@@ -339,7 +347,8 @@ def test_many_questions_are_asked_with_n_and_intervals(analogy: EmbeddingsLab, w
     page.suites.ask()
     wait(lambda: len(page.suites.scored) == 6)
     columns, rows = page.numbers()
-    assert columns[2] == "n" and [row[0] for row in rows][0] == "Gender"
+    assert columns[2] == "n"
+    assert next(row[0] for row in rows) == "Gender"
     assert "input words left out" in page.suites.summary()
     assert page.suites.questions.rows.rowCount() > 0
 
@@ -368,13 +377,15 @@ def dot(lab: EmbeddingsLab, wait: Wait) -> EmbeddingsLab:
 
 def test_opposites_are_similar(dot: EmbeddingsLab) -> None:
     page = dot.dot
-    assert page.prediction.asking and not page.angle_card.isVisible()
+    assert page.prediction.asking
+    assert not page.angle_card.isVisible()
     page.prediction.answer(2)
     assert page.angle_card.isVisible()
     assert page.dot is not None
     assert page.dot.cosine == pytest.approx(0.58, abs=0.01)
     assert float(page.dot.running[-1]) == pytest.approx(page.dot.dot, rel=1e-5)
-    assert "cosine +0.58" in page.summary() and "raw" in page.summary()
+    assert "cosine +0.58" in page.summary()
+    assert "raw" in page.summary()
 
 
 def test_a_longer_vector_has_a_larger_product_and_the_same_cosine(dot: EmbeddingsLab) -> None:
@@ -383,7 +394,8 @@ def test_a_longer_vector_has_a_larger_product_and_the_same_cosine(dot: Embedding
     before = page.dot
     page.length.setValue(100)
     after = page.dot
-    assert before is not None and after is not None
+    assert before is not None
+    assert after is not None
     assert after.dot == pytest.approx(2 * before.dot, rel=1e-5)
     assert after.cosine == pytest.approx(before.cosine, abs=1e-6)
 
@@ -393,12 +405,14 @@ def test_pairs_are_found_in_the_data_with_n(dot: EmbeddingsLab, wait: Wait) -> N
     page.prediction.close_question()
     page.find()
     wait(lambda: page.below is not None)
-    assert "n = 200,000" in page.share.text() and "1.8 %" in page.share.text()
+    assert "n = 200,000" in page.share.text()
+    assert "1.8 %" in page.share.text()
     assert page.found.rows.rowCount() == 15
     last = page.found.rows.row(14)
     assert last[1].startswith("−")
     page.found.row_chosen.emit(14)
-    assert page.dot is not None and page.dot.dot < 0
+    assert page.dot is not None
+    assert page.dot.dot < 0
 
 
 def test_the_nearest_by_dot_product_are_not_those_by_cosine(dot: EmbeddingsLab) -> None:
@@ -406,7 +420,8 @@ def test_the_nearest_by_dot_product_are_not_those_by_cosine(dot: EmbeddingsLab) 
     page.prediction.close_question()
     by_dot = [one.name for one in page.by_dot.found]
     by_cosine = [one.name for one in page.by_cosine.found]
-    assert len(by_dot) == len(by_cosine) == 10 and by_dot != by_cosine
+    assert len(by_dot) == len(by_cosine) == 10
+    assert by_dot != by_cosine
     page.by_cosine.row_chosen.emit(page.by_cosine.found[1].row)
     assert page.b.text() == by_cosine[1].strip()
 
@@ -420,7 +435,8 @@ def test_training_brings_words_together(lab: EmbeddingsLab, wait: Wait) -> None:
     wait(lambda: page.pair is not None)
     assert page.heading.text() == "Nearest to “king”"
     before, after = ([one.name.strip() for one in bars.found] for bars in page.lists)
-    assert "queen" in after and "queen" not in before
+    assert "queen" in after
+    assert "queen" not in before
     assert "both along components 1 and 2 of the right one" in page.summary()
     page.slider.setValue(0)
     wait(lambda: page._steps == (0, 0))

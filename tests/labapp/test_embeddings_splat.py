@@ -39,7 +39,8 @@ def test_a_point_covers_its_square_and_nothing_else() -> None:
     covered = np.argwhere(image != 0xFFFFFFFF)
     assert covered.tolist() == [[3, 4], [3, 5], [4, 4], [4, 5]]
     red, green, blue = channels(int(image[3, 4]))
-    assert red == 255 and green == blue < 255
+    assert red == 255
+    assert green == blue < 255
 
 
 def test_points_over_each_other_grow_denser_and_mix_their_colors() -> None:
@@ -105,7 +106,8 @@ def test_zooming_leaves_the_place_under_the_mouse_where_it_is() -> None:
 def test_right_is_right_and_up_is_up() -> None:
     points = np.float32([[0, 0, 0], [1, 0, 0], [0, 1, 0]])
     x, y, _ = project(points, Camera(), 400, 300)
-    assert x[1] > x[0] and y[2] < y[0]
+    assert x[1] > x[0]
+    assert y[2] < y[0]
 
 
 def test_points_are_shown_about_their_middle_and_stray_ones_do_not_make_a_dot_of_the_others() -> None:
@@ -139,7 +141,10 @@ def test_no_two_names_lie_over_each_other_and_all_are_inside() -> None:
     labels = place_labels(many, lambda row: 30 + row % 40, 14, (500, 300), 80)
     assert 60 < len(labels) <= 80
     for i, a in enumerate(labels):
-        assert 0 <= a.left and a.left + a.width <= 500 and 0 <= a.top and a.top + 14 <= 300
+        assert a.left >= 0
+        assert a.left + a.width <= 500
+        assert a.top >= 0
+        assert a.top + 14 <= 300
         for b in labels[:i]:
             apart_x = a.left + a.width <= b.left or b.left + b.width <= a.left
             assert apart_x or abs(a.top - b.top) >= 14
@@ -147,5 +152,5 @@ def test_no_two_names_lie_over_each_other_and_all_are_inside() -> None:
 
 def test_names_that_come_first_get_their_place_first() -> None:
     near = [(7, 100.0, 50.0), (3, 102.0, 51.0)]
-    assert [label.row for label in place_labels(near, lambda row: 60, 14, (300, 100), 5)][0] == 7
-    assert [label.row for label in place_labels(near[::-1], lambda row: 60, 14, (300, 100), 5)][0] == 3
+    assert next(label.row for label in place_labels(near, lambda row: 60, 14, (300, 100), 5)) == 7
+    assert next(label.row for label in place_labels(near[::-1], lambda row: 60, 14, (300, 100), 5)) == 3

@@ -1,7 +1,7 @@
 """The Embeddings lab: vectors as points, words as arrows, and what can and cannot be read off them.
 
-What to notice: a direction may mean something, a single coordinate hardly ever does, and every figure depends on what the
-vectors are centered on.
+What to notice: a direction may mean something, a single coordinate hardly ever does, and every figure
+depends on what the vectors are centered on.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from labapp.words import tr
 if TYPE_CHECKING:
     from labapp.labs.embeddings.analogy import AnalogyPage
     from labapp.labs.embeddings.cloud import CloudPage
+    from labapp.labs.embeddings.dimensions import DimensionsPage
     from labapp.labs.embeddings.dot import DotPage
+    from labapp.labs.embeddings.guess import GuessPage
     from labapp.labs.embeddings.spaces import SpacesPage
 
 
@@ -40,6 +42,8 @@ class EmbeddingsLab(PagedLab):
         ("cloud", "Cloud", "CloudPage"),
         ("analogy", "Analogy", "AnalogyPage"),
         ("dot", "Dot product", "DotPage"),
+        ("dimensions", "Dimensions", "DimensionsPage"),
+        ("guess", "Guess", "GuessPage"),
         ("spaces", "Spaces", "SpacesPage"),
     )
 
@@ -71,6 +75,16 @@ class EmbeddingsLab(PagedLab):
     def dot(self) -> DotPage:
         """The Dot product page."""
         return cast("DotPage", self.page("dot"))
+
+    @property
+    def dimensions(self) -> DimensionsPage:
+        """The Dimensions page."""
+        return cast("DimensionsPage", self.page("dimensions"))
+
+    @property
+    def guess(self) -> GuessPage:
+        """The page of the game."""
+        return cast("GuessPage", self.page("guess"))
 
     @property
     def spaces(self) -> SpacesPage:
@@ -126,7 +140,9 @@ class EmbeddingsLab(PagedLab):
 
     def handoff(self) -> Handoff:
         opened, row = self.subject.opened, self.cloud.inspector.row
-        return Handoff(text=opened.vectors.names[row]) if opened is not None and row is not None else Handoff()
+        return (
+            Handoff(text=opened.vectors.names[row]) if opened is not None and row is not None else Handoff()
+        )
 
     def save_state(self) -> dict[str, Any]:
         return super().save_state() | {"subject": self.subject.save_state()}
@@ -163,6 +179,17 @@ class EmbeddingsLab(PagedLab):
             self.dot.prediction.answer(2)
             self.dot.find()
 
+        def direction() -> None:
+            self.frame.show_page("dimensions")
+            self.dimensions.prediction.answer(1)
+
+        def play() -> None:
+            self.frame.show_page("guess")
+            self.guess.start(seed=4)
+            for word in ("house", "time", "water", "animal", "city", "music"):
+                self.guess.line.setText(word)
+                self.guess.line.take()
+
         def stood() -> bool:
             return quiet() and self.analogy.view.moved >= 1
 
@@ -175,6 +202,15 @@ class EmbeddingsLab(PagedLab):
             ("suites", partial(solved, 2), stood),
             ("dot-question", page("dot"), quiet),
             ("dot", dot, quiet),
+            ("dimensions-question", page("dimensions"), quiet),
+            ("dimensions", direction, lambda: quiet() and self.dimensions.found is not None),
+            ("dimensions-turned", self._turn, lambda: quiet() and self.dimensions.found is not None),
+            ("guess", play, quiet),
+            ("guess-over", lambda: self.guess.give_up(), quiet),
             ("spaces", page("spaces"), lambda: quiet() and self.spaces.pair is not None),
             ("spaces-models", lambda: self.spaces.show_models(), quiet),
         ]
+
+    def _turn(self) -> None:
+        self.dimensions.turn.setChecked(True)
+        self.dimensions.rotate()

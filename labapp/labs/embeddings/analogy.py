@@ -74,7 +74,9 @@ class AnalogyPage(SubjectPage):
             grid.addWidget(title, n, 2)
         self.centering = centering_box()
         self.centering.activated.connect(lambda _: self.solve())
-        self.go = button(tr("Solve"), self.solve, tip=tr("Find what lies nearest to a − b + c"), role="primary")
+        self.go = button(
+            tr("Solve"), self.solve, tip=tr("Find what lies nearest to a − b + c"), role="primary"
+        )
         self.keep = button(tr("Keep"), self.keep_own, tip=tr("Keep these words among the presets"))
         row = QHBoxLayout()
         row.setSpacing(6)
@@ -136,7 +138,10 @@ class AnalogyPage(SubjectPage):
             if widget is not None:
                 widget.hide()
                 widget.deleteLater()
-        shipped = [(tr(one["title"]), one["words"]) for one in read_json("scenes", "embeddings", "presets.json")["analogies"]]
+        shipped = [
+            (tr(one["title"]), one["words"])
+            for one in read_json("scenes", "embeddings", "presets.json")["analogies"]
+        ]
         own = [(f"{a} − {b} + {c}", [a, b, c, d]) for a, b, c, d in self.own]
         for n, (title, words) in enumerate(shipped + own):
             tip = tr("{a} − {b} + {c} ≈ {d}", a=words[0], b=words[1], c=words[2], d=words[3] or "?")
@@ -263,9 +268,12 @@ class AnalogyPage(SubjectPage):
         others = np.stack([solved.point, *(corner(space, row, solved.unit) for row in seen)])
         placed, off = plane.place(others), outside(plane, others)
         places = [
-            Place(shown(names[row]), float(x), float(y)) for row, (x, y) in zip(rows, plane.points, strict=True)
+            Place(shown(names[row]), float(x), float(y))
+            for row, (x, y) in zip(rows, plane.points, strict=True)
         ]
-        point = tr("{a} − {b} + {c}", a=shown(names[solved.a]), b=shown(names[solved.b]), c=shown(names[solved.c]))
+        point = tr(
+            "{a} − {b} + {c}", a=shown(names[solved.a]), b=shown(names[solved.b]), c=shown(names[solved.c])
+        )
         places.append(Place(point, float(placed[0][0]), float(placed[0][1]), "point"))
         for row, (x, y), far in zip(seen, placed[1:], off[1:], strict=True):
             kind = "target" if row == target else "near"
@@ -309,7 +317,8 @@ class AnalogyPage(SubjectPage):
             if not self.arrows.first[0]:
                 return tr("Write what the analogy should give: then two differences are compared.")
             return tr(
-                "{first} has length {a:.3g}, {second} {b:.3g}; the cosine between them is {cosine} (1 is parallel).",
+                "{first} has length {a:.3g}, {second} {b:.3g}; the cosine between them is {cosine} (1 "
+                "is parallel).",
                 first=self.arrows.first[0], a=self.arrows.first[1], second=self.arrows.second[0],
                 b=self.arrows.second[1], cosine=signed(self._both.cosine),
             )  # fmt: skip
@@ -371,7 +380,9 @@ class AnalogyPage(SubjectPage):
         if not any(self._wanted):
             self._wanted = list(read_json("scenes", "embeddings", "words.json")["analogy"]["words"])
         if isinstance(own, list):
-            kept = [w for w in own if isinstance(w, list) and len(w) == 4 and all(isinstance(x, str) for x in w)]
+            kept = [
+                w for w in own if isinstance(w, list) and len(w) == 4 and all(isinstance(x, str) for x in w)
+            ]
             self.own = kept[-OWN:]
             self._show_presets()
         self.centering.setCurrentIndex(1 if state.get("centered") is False else 0)

@@ -1,4 +1,4 @@
-"""Pictures of an analogy: its words in the plane through them with the arrow that is moved; and two arrows compared."""
+"""Pictures of an analogy: its words in their plane, with the arrow that is moved; and two arrows compared."""
 
 from __future__ import annotations
 
@@ -120,7 +120,9 @@ class AnalogyView(QWidget):
         painter.setBrush(color if place.kind in ("word", "target") else QColor(theme.panel))
         size = 5.0 if place.kind in ("word", "target", "point") else 3.5
         if place.kind == "point":
-            painter.drawPolygon(QPolygonF([at + QPointF(0, -7), at + QPointF(7, 0), at + QPointF(0, 7), at + QPointF(-7, 0)]))
+            painter.drawPolygon(
+                QPolygonF([at + QPointF(0, -7), at + QPointF(7, 0), at + QPointF(0, 7), at + QPointF(-7, 0)])
+            )
         else:
             painter.drawEllipse(at, size, size)
         font = QFont(self.font())
@@ -132,7 +134,12 @@ class AnalogyView(QWidget):
         sides = (right, left) if at.x() > self.width() / 2 else (left, right)
         for dx, dy in (*sides, (-wide / 2, 9), (-wide / 2, -9 - high), (10, 6), (10, -6 - high)):
             box = QRectF(at.x() + dx, at.y() + dy, wide, high)
-            inside = box.left() >= 0 and box.right() <= self.width() and box.top() >= 0 and box.bottom() <= self.height()
+            inside = (
+                box.left() >= 0
+                and box.right() <= self.width()
+                and box.top() >= 0
+                and box.bottom() <= self.height()
+            )
             if inside and not any(box.intersects(other) for other in self._taken):
                 self._taken.append(box)
                 painter.setPen(color)
@@ -173,7 +180,9 @@ class ArrowsView(QWidget):
             radius = 0.28 * scale * min(self.first[1], self.second[1])
             painter.setPen(QPen(QColor(theme.secondary), 1))
             painter.drawArc(
-                QRectF(root.x() - radius, root.y() - radius, 2 * radius, 2 * radius), 0, round(16 * self.angle)
+                QRectF(root.x() - radius, root.y() - radius, 2 * radius, 2 * radius),
+                0,
+                round(16 * self.angle),
             )
             middle = math.radians(self.angle / 2)
             says = tr("{n:.0f}°", n=self.angle)

@@ -1,4 +1,4 @@
-"""The checkpoints through which a table of embeddings can be followed: of the shipped run, or of one's own."""
+"""The checkpoints through which a table of embeddings is followed: of the shipped run, or of one's own."""
 
 from __future__ import annotations
 

@@ -15,8 +15,6 @@ import numpy.typing as npt
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
-from core.problems import LabError
-from core.stages import once
 from labapp.labs.embeddings.cloud_tools import CloudTools, camera_from, camera_to_json, copy_text
 from labapp.labs.embeddings.cloud_view import CloudView
 from labapp.labs.embeddings.coloring import Coloring, Legend, by_category, by_number, plain
@@ -86,13 +84,18 @@ class CloudPage(SubjectPage):
         self.regular.setCheckable(True)
         search = QHBoxLayout()
         search.setSpacing(4)
-        search.addWidget(field(tr("Search"), self.search, tr("Part of a token; Enter marks all that hold it")), 1)
+        search.addWidget(
+            field(tr("Search"), self.search, tr("Part of a token; Enter marks all that hold it")), 1
+        )
         search.addWidget(self.regular, 0, Qt.AlignmentFlag.AlignBottom)
         self.found = label("", "small", wrap=True)
         self.controls = controls(
-            self.top, self.choice, row,
+            self.top,
+            self.choice,
+            row,
             field(tr("Color by"), self.color, tr("What the colors mean")),
-            search, self.found,
+            search,
+            self.found,
         )
 
     def _build_picture(self) -> None:
@@ -156,7 +159,9 @@ class CloudPage(SubjectPage):
         self.context.runner.start(
             Slot(self.lab.name, "picture"),
             lambda: make_projection(recipe, opened.vectors),
-            title=tr("t-SNE of {n:,} vectors", n=len(recipe.rows(opened.vectors))) if live else tr("Projecting"),
+            title=tr("t-SNE of {n:,} vectors", n=len(recipe.rows(opened.vectors)))
+            if live
+            else tr("Projecting"),
             heavy=live,
             on_events=partial(self._on_steps, opened, recipe),
             on_end=partial(self._ended, opened, recipe),
@@ -318,7 +323,9 @@ class CloudPage(SubjectPage):
         said = np.full(len(rows), tr("not measured"), dtype=object)
         kept = np.asarray(found.per_point)
         words = [tr("none"), tr("up to a third"), tr("up to two thirds"), tr("more")]
-        said[np.asarray(found.rows)] = [words[0 if s == 0 else 1 + min(2, int(s * 2.999))] for s in kept.tolist()]
+        said[np.asarray(found.rows)] = [
+            words[0 if s == 0 else 1 + min(2, int(s * 2.999))] for s in kept.tolist()
+        ]
         self._ways["kept"] = said
         if self.opened is not None:
             self._show_caption(self.opened)
@@ -344,7 +351,9 @@ class CloudPage(SubjectPage):
         rows = np.array(opened.vectors.find(text, self.regular.isChecked()), dtype=np.intp)
         here = rows[np.isin(rows, self.rows)]
         exact = [row for row in here.tolist() if opened.vectors.names[row].strip() == text.strip()]
-        exact.sort(key=lambda row: opened.vectors.names[row][:1] != " ")  # the whole word before a piece of one
+        exact.sort(
+            key=lambda row: opened.vectors.names[row][:1] != " "
+        )  # the whole word before a piece of one
         self.view.set_marked(np.searchsorted(self.rows, here))
         self.found.setText(
             tr("{n:,} found, {here:,} of them in the picture", n=len(rows), here=len(here)) if text else ""
@@ -394,7 +403,8 @@ class CloudPage(SubjectPage):
         rows = self._chosen_rows()
         says = tr("Saved {n:,} vectors and their metadata in {folder}.", n=len(rows), folder=folder)
         self.lab.ask(
-            "export", lambda: write_projector(opened.vectors, folder, rows), tr("Saving {n:,} vectors", n=len(rows)),
+            "export", lambda: write_projector(opened.vectors, folder, rows), tr("Saving {n:,} "
+                                                                                "vectors", n=len(rows)),
             lambda _: self.lab.frame.messages.show_note(says),
         )  # fmt: skip
 
@@ -461,7 +471,10 @@ class CloudPage(SubjectPage):
             return (), ()
         rows = self.view.selected if len(self.view.selected) else np.arange(len(self.rows))
         names, points = opened.vectors.names, projection.points
-        made = [(shown(names[int(self.rows[at])]), *(f"{x:.4g}" for x in points[at].tolist())) for at in rows.tolist()]
+        made = [
+            (shown(names[int(self.rows[at])]), *(f"{x:.4g}" for x in points[at].tolist()))
+            for at in rows.tolist()
+        ]
         return (tr("name"), *projection.labels), made
 
     # The scene.

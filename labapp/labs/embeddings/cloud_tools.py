@@ -61,9 +61,13 @@ class CloudTools(QWidget):
         row.addSpacing(8)
         self.isolated = _checkable("filter-outline", tr("Show the selected points only, or all again"), row)
         self.isolated.clicked.connect(self._isolate)
-        self.copied = flat_button("content-copy", tr("Copy the names of the selected points"), self.copy_wanted.emit)
+        self.copied = flat_button(
+            "content-copy", tr("Copy the names of the selected points"), self.copy_wanted.emit
+        )
         self.saved = flat_button(
-            "tray-arrow-down", tr("Save the selected points for the Embedding Projector"), self.export_wanted.emit
+            "tray-arrow-down",
+            tr("Save the selected points for the Embedding Projector"),
+            self.export_wanted.emit,
         )
         self.kept = flat_button("bookmark-outline", tr("Keep this view, or go back to one that was kept"))
         self.kept.clicked.connect(self._open_views)

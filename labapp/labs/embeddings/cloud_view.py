@@ -194,9 +194,14 @@ class CloudView(QWidget):
         """Move the camera so that a point is in the middle."""
         x, y, _ = project(self._points[row : row + 1], self.camera, self.width(), self.height())
         half = min(self.width(), self.height()) / 2
-        if abs(x[0] - self.width() / 2) > self.width() * 0.4 or abs(y[0] - self.height() / 2) > self.height() * 0.4:
+        if (
+            abs(x[0] - self.width() / 2) > self.width() * 0.4
+            or abs(y[0] - self.height() / 2) > self.height() * 0.4
+        ):
             self.set_camera(
-                self.camera.moved((self.width() / 2 - float(x[0])) / half, (float(y[0]) - self.height() / 2) / half)
+                self.camera.moved(
+                    (self.width() / 2 - float(x[0])) / half, (float(y[0]) - self.height() / 2) / half
+                )
             )
 
     def spin(self, seconds: float) -> None:
@@ -270,10 +275,21 @@ class CloudView(QWidget):
         if sharp != 1.0:
             x, y = x * np.float32(sharp), y * np.float32(sharp)
         n = max(1, len(self.rows))
-        size = max(2, round((2 if n > 3000 else 4 if n > 300 else 6) * sharp + math.log2(max(1, self.camera.zoom)) / 2))
+        size = max(
+            2,
+            round((2 if n > 3000 else 4 if n > 300 else 6) * sharp + math.log2(max(1, self.camera.zoom)) / 2),
+        )
         colors = self._colors if len(self.rows) == len(self._colors) else self._colors[self.rows]
         image = self._splatter.splat(
-            x, y, None if self.camera.flat else depth, colors, self._shades(theme), background, wide, high, size
+            x,
+            y,
+            None if self.camera.flat else depth,
+            colors,
+            self._shades(theme),
+            background,
+            wide,
+            high,
+            size,
         )
         for rows, color in ((self.selected, QColor(theme.accent)), (self._marked, QColor(theme.weight))):
             if len(rows):
@@ -282,7 +298,7 @@ class CloudView(QWidget):
         return image
 
     def _paint_labels(self, painter: QPainter, theme: Theme) -> None:
-        x, y, depth = self._projected()
+        x, y, _depth = self._projected()
         size = self.zoomed_font
         font = QFont(self.font())
         font.setPixelSize(size)
@@ -334,7 +350,9 @@ class CloudView(QWidget):
                 painter.drawText(at, name[:60])
             else:
                 at = root + QPointF(x * (long + 9), -y * (long + 9))
-                painter.drawText(QRectF(at.x() - 14, at.y() - 8, 28, 16), Qt.AlignmentFlag.AlignCenter, short[:4])
+                painter.drawText(
+                    QRectF(at.x() - 14, at.y() - 8, 28, 16), Qt.AlignmentFlag.AlignCenter, short[:4]
+                )
 
     def _room(self) -> float:
         """The picture's area, in that of the usual one."""
@@ -408,7 +426,9 @@ class CloudView(QWidget):
             self.update()
             return
         half = min(self.width(), self.height()) / 2
-        pans = self.camera.flat or event.buttons() & (Qt.MouseButton.RightButton | Qt.MouseButton.MiddleButton)
+        pans = self.camera.flat or event.buttons() & (
+            Qt.MouseButton.RightButton | Qt.MouseButton.MiddleButton
+        )
         if pans or event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
             self.set_camera(self.camera.moved(by.x() / half, -by.y() / half))
         else:
@@ -470,4 +490,6 @@ class CloudView(QWidget):
 
     def describe(self, what: str) -> None:
         """Say in words what is seen, for screen readers."""
-        self.setAccessibleDescription(tr("{what} Arrow keys turn it, plus and minus zoom, 0 resets.", what=what))
+        self.setAccessibleDescription(
+            tr("{what} Arrow keys turn it, plus and minus zoom, 0 resets.", what=what)
+        )

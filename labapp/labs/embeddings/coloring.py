@@ -79,7 +79,9 @@ def by_number(title: str, values: npt.NDArray[np.float64], unit: str = "") -> Co
             QColor(*(round(x + (y - x) * s) for x, y in zip(a.getRgb()[:3], b.getRgb()[:3], strict=True)))
         )
     ends = ((0, order[0]), (SHADES // 2, np.median(order)), (SHADES - 1, order[-1])) if len(order) else ()
-    legend = tuple((n, f"{value:,.3g}{unit}" if abs(value) < 1000 else f"{value:,.0f}{unit}") for n, value in ends)
+    legend = tuple(
+        (n, f"{value:,.3g}{unit}" if abs(value) < 1000 else f"{value:,.0f}{unit}") for n, value in ends
+    )
     return Coloring(title, colors, tuple(palette), legend)
 
 
@@ -95,7 +97,9 @@ class Legend(QWidget):
     def show_coloring(self, coloring: Coloring) -> None:
         """Show what colors mean; nothing where all points have one."""
         self._coloring = coloring
-        words = tr("Colors: {title}. {all}", title=coloring.title, all=", ".join(t for _, t in coloring.legend))
+        words = tr(
+            "Colors: {title}. {all}", title=coloring.title, all=", ".join(t for _, t in coloring.legend)
+        )
         self.setAccessibleName(words)
         self.setToolTip(words.replace("<", "‹"))
         self.setVisible(bool(coloring.legend))

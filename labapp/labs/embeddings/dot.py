@@ -78,7 +78,9 @@ class DotPage(SubjectPage):
                 tip=tr("Take these two words"), role="sample",
             )  # fmt: skip
             presets.addWidget(made, n // 2, n % 2)
-        self.finds = button(tr("Find pairs in the data"), self.find, tip=tr("Draw random pairs of words and look"))
+        self.finds = button(
+            tr("Find pairs in the data"), self.find, tip=tr("Draw random pairs of words and look")
+        )
         self.found = Table(
             tr("Pairs found in the data"),
             [Column(tr("Pair"), stretch=True), Column(tr("Cosine"), number=True)],
@@ -117,7 +119,10 @@ class DotPage(SubjectPage):
         self.angle.setMinimumHeight(64)
         self.formula = Formula(
             tr("a · b is the length of a times that of b times the cosine of the angle"),
-            [Term(r"\mathbf{a}\cdot\mathbf{b}=\sum_i a_i b_i=|\mathbf{a}|\,|\mathbf{b}|\,\cos\theta")], size=1.2,
+            [
+                Term(r"\mathbf{a}\cdot\mathbf{b}=\sum_i a_i b_i"),
+                Term(r"=|\mathbf{a}|\,|\mathbf{b}|\,\cos\theta"),
+            ], size=1.2,
         )  # fmt: skip
         self.inserted = label("", "small", wrap=True)
         below = QVBoxLayout()
@@ -142,7 +147,10 @@ class DotPage(SubjectPage):
 
     def _build_details(self) -> None:
         self.heading = label("", "heading", wrap=True)
-        self.by_dot, self.by_cosine = NeighborBars(tr("Nearest by dot product")), NeighborBars(tr("Nearest by cosine"))
+        self.by_dot, self.by_cosine = (
+            NeighborBars(tr("Nearest by dot product")),
+            NeighborBars(tr("Nearest by cosine")),
+        )
         for bars in (self.by_dot, self.by_cosine):
             bars.row_chosen.connect(self._take_second)
         self.apart = label("", "small", wrap=True)
@@ -313,7 +321,10 @@ class DotPage(SubjectPage):
             return examples_of(space, 5, 0, words, PAIRS), share_below_zero(space, PAIRS, 0, words)
 
         self.lab.ask(
-            "pairs", lambda: once(both), tr("Drawing {n:,} pairs", n=PAIRS), partial(self._show_found, opened, space)
+            "pairs",
+            lambda: once(both),
+            tr("Drawing {n:,} pairs", n=PAIRS),
+            partial(self._show_found, opened, space),
         )
 
     def _show_found(self, opened: Opened, space: Any, found: tuple[Examples, BelowZero]) -> None:
@@ -326,7 +337,8 @@ class DotPage(SubjectPage):
         )
         made = self.below
         self.share.setText(
-            tr("{share} of n = {n:,} random pairs of words have a dot product below 0 (95 % interval {low} to {high}); "
+            tr("{share} of n = {n:,} random pairs of words have a dot product below 0 (95 % interval "
+               "{low} to {high}); "
                "their mean cosine is {mean}. {origin}, seed {seed}.",
                share=percent(made.share), n=made.n, low=percent(made.low), high=percent(made.high),
                mean=signed(made.mean), origin=space.centered_on.capitalize(), seed=made.seed)

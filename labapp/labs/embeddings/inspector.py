@@ -45,7 +45,12 @@ class NeighborBars(Bars):
         digits = 3 if by == "cosine" or max((abs(n.value) for n in found), default=0) < 10 else 1
         self.set_bars(
             [
-                Bar(shown(n.name)[:22], max(0.0, n.value), signed(n.value, digits).lstrip("+"), n.row == strong)
+                Bar(
+                    shown(n.name)[:22],
+                    max(0.0, n.value),
+                    signed(n.value, digits).lstrip("+"),
+                    n.row == strong,
+                )
                 for n in found
             ]
         )
@@ -95,11 +100,16 @@ class Inspector(QWidget):
             self.by.addItem(tr(title), key)
         self.by.setAccessibleName(tr("How near is measured"))
         self.by.setToolTip(
-            tr("Attention compares by the plain dot product; games such as Semantle by the cosine, without length")
+            tr(
+                "Attention compares by the plain dot product; games such as Semantle by the cosine, "
+                "without length"
+            )
         )
         self.centering = centering_box()
         self.centering.setAccessibleName(tr("From where vectors are measured"))
-        self.centering.setToolTip(tr("Raw vectors share a direction, their mean; without it differences show"))
+        self.centering.setToolTip(
+            tr("Raw vectors share a direction, their mean; without it differences show")
+        )
         for box in (self.by, self.centering):
             box.activated.connect(lambda _: self._show())
         self.neighbors = NeighborBars(tr("Nearest neighbors"))
@@ -172,7 +182,9 @@ class Inspector(QWidget):
         parts = [tr("{n:,} numbers, length {raw:.3g}", n=vectors.width, raw=float(opened.raw.norms[row]))]
         parts.append(tr("{length:.3g} from the mean", length=float(opened.centered.norms[row])))
         if vectors.ids is not None:
-            parts.append(tr("token {id:,}, bytes {bytes}", id=vectors.ids[row], bytes=_bytes_of(vectors.names[row])))
+            parts.append(
+                tr("token {id:,}, bytes {bytes}", id=vectors.ids[row], bytes=_bytes_of(vectors.names[row]))
+            )
         parts += [f"{title}: {column[row]}" for title, column in vectors.columns.items()]
         return " · ".join(parts)
 

@@ -1,7 +1,7 @@
 """Which names are written beside which points, so that none lies over another. numpy alone, no Qt.
 
-The picture is divided into cells; a label takes the cells that it covers, and one that would need a taken cell is left
-out. Who comes first gets the place: the order is the caller's.
+The picture is divided into cells; a label takes the cells that it covers, and one that would need a taken
+cell is left out. Who comes first gets the place: the order is the caller's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a cloud shows: which vectors, seen along which directions. Chosen on the left, made by `core.embeddings`."""
+"""What a cloud shows: which vectors, seen along which directions; and the controls that choose it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QSpinBox, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLineEdit,
+    QSpinBox,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.embeddings.vectors import Vectors
 from core.problems import LabError
@@ -79,7 +87,11 @@ def recipe_from(state: object) -> Recipe:
     for one in fields(Recipe):
         value, default = state.get(one.name), getattr(made, one.name)
         if one.name == "axes":
-            good = isinstance(value, list) and 2 <= len(value) <= 3 and all(type(n) is int and n >= 0 for n in value)
+            good = (
+                isinstance(value, list)
+                and 2 <= len(value) <= 3
+                and all(type(n) is int and n >= 0 for n in value)
+            )
             value = tuple(value) if good and isinstance(value, list) else default
         elif type(value) is not type(default) or (one.name == "kind" and value not in dict(KINDS)):
             value = default
@@ -159,7 +171,9 @@ class RecipeChoice(QWidget):
         self.which.addItem(tr("Words"), True)
         self._spins: dict[str, list[QSpinBox]] = {}
         self._stack = QStackedWidget()
-        raw = self._numbers("raw", 0, 100_000, tr("Which of the numbers of a vector is seen along this direction"))
+        raw = self._numbers(
+            "raw", 0, 100_000, tr("Which of the numbers of a vector is seen along this direction")
+        )
         pca = self._numbers("pca", 1, COMPONENTS, tr("Which component: 1 is where vectors differ most"))
         for widget in (field(tr("Numbers"), raw), field(tr("Components"), pca), self._tsne(), self._words()):
             self._stack.addWidget(widget)

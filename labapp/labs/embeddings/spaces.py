@@ -1,7 +1,8 @@
-"""Spaces: two tables of vectors side by side, at the words that both have; a run's table at any of its checkpoints.
+"""Spaces: two tables of vectors side by side, at the words that both have; a run's table at any of its
+checkpoints.
 
-What to notice: coordinates of two models have nothing to do with each other; who is whose neighbor can be compared. Stages:
-`core.embeddings.vectors.read_token_vectors`, `core.embeddings.projection.pca`.
+What to notice: coordinates of two models have nothing to do with each other; who is whose neighbor can be
+compared. Stages: `core.embeddings.vectors.read_token_vectors`, `core.embeddings.projection.pca`.
 """
 
 from __future__ import annotations
@@ -91,7 +92,8 @@ def read_side(path: Path, title: str) -> Iterator[Any]:
 
 
 class SpacesPage(EmbeddingsPage):
-    """Two pickers, a slider and a word on the left, two clouds in the middle, neighbors in both on the right."""
+    """Two pickers, a slider and a word on the left, two clouds in the middle, neighbors in both on the
+    right."""
 
     def __init__(self, lab: EmbeddingsLab) -> None:
         super().__init__(lab)
@@ -139,7 +141,8 @@ class SpacesPage(EmbeddingsPage):
         self.controls = controls(
             field(tr("Left"), self.pickers[0], tip), field(tr("Right"), self.pickers[1], tip),
             field(tr("Run"), self.run, tr("Whose checkpoints the slider goes through")),
-            field(tr("Right one after step"), self.slider, tr("Drag: the table as it was after so many steps")),
+            field(tr("Right one after step"), self.slider, tr("Drag: the table as it was after so many "
+                                                              "steps")),
             self.step, self.begin, self.models,
             field(tr("Word"), self.word, tr("A word that both have; Enter marks it in both")),
         )  # fmt: skip
@@ -169,7 +172,8 @@ class SpacesPage(EmbeddingsPage):
         self.lists = [NeighborBars(tr("Neighbors on the left")), NeighborBars(tr("Neighbors on the right"))]
         self.says = label("", "small", wrap=True)
         sizes = label(
-            tr("Numbers in an embedding, for comparison: GPT-2 768, GPT-3 12,288, Qwen3-8B 4,096, SmolLM2-135M 576."),
+            tr("Numbers in an embedding, for comparison: GPT-2 768, GPT-3 12,288, Qwen3-8B 4,096, "
+               "SmolLM2-135M 576."),
             "small", wrap=True,
         )  # fmt: skip
         self.details = QWidget()
@@ -276,7 +280,14 @@ class SpacesPage(EmbeddingsPage):
             view.set_points(points, self._name_of, order, keep_camera=same)
             view.set_axes((tr("component 1"), tr("component 2")))
         for title, opened in zip(self.titles, (left, right), strict=True):
-            title.setText(tr("{name}: {n:,} × {w:,}", name=opened.vectors.title, n=len(opened.vectors), w=opened.vectors.width))
+            title.setText(
+                tr(
+                    "{name}: {n:,} × {w:,}",
+                    name=opened.vectors.title,
+                    n=len(opened.vectors),
+                    w=opened.vectors.width,
+                )
+            )
         self.step.setText(self._about_steps())
         self.caption.setText(self.summary())
         for view in self.views:
@@ -308,7 +319,10 @@ class SpacesPage(EmbeddingsPage):
                 self.choose(pair.names.index(name))
                 return
         self.lab.frame.messages.show_problem(
-            LabError(tr("“{word}” is not a word of both.", word=word[:40]), tr("Choose one that is offered while you type."))
+            LabError(
+                tr("“{word}” is not a word of both.", word=word[:40]),
+                tr("Choose one that is offered while you type."),
+            )
         )
 
     def choose(self, at: int) -> None:
@@ -330,7 +344,8 @@ class SpacesPage(EmbeddingsPage):
             view.set_marked(np.array([places[one.row] for one in near], dtype=np.intp))
         self.heading.setText(tr("Nearest to “{word}”", word=pair.names[at].strip()))
         self.says.setText(
-            tr("{k} of the {n} nearest are the same, among {all:,} common words; by chance it would be {chance:.2f}. "
+            tr("{k} of the {n} nearest are the same, among {all:,} common words; by chance it would be "
+               "{chance:.2f}. "
                "Cosine, each space centered on its own words.",
                k=len(found[0] & found[1]), n=COUNT, all=len(pair.names),
                chance=COUNT * COUNT / max(1, len(pair.names) - 1))
@@ -347,7 +362,8 @@ class SpacesPage(EmbeddingsPage):
         if pair is None or self.left is None or self.right is None:
             return ""
         return tr(
-            "{left} and {right} at {n:,} words that both have, {said}. Marked: the {k} nearest of the chosen word.",
+            "{left} and {right} at {n:,} words that both have, {said}. Marked: the {k} nearest of the "
+            "chosen word.",
             left=self.left.vectors.title, right=self.right.vectors.title, n=len(pair.names), said=pair.said, k=COUNT,
         )  # fmt: skip
 

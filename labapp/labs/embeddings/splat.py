@@ -1,7 +1,7 @@
 """Points into pixels: a cloud seen by a camera, as the colors of an image. numpy alone, no Qt.
 
-Every point is a square of a few pixels. Where points lie over each other their colors are averaged and the pixel
-gets denser, 1 − e^(−density · n): so no order of painting is needed, and no point hides all others.
+Every point is a square of a few pixels. Where points lie over each other their colors are averaged and the
+pixel gets denser, 1 − e^(−density · n): so no order of painting is needed, and no point hides all others.
 
 N points, H × W pixels.
 """
@@ -34,7 +34,8 @@ class Camera:
     Attributes:
         turn: Rotation, shape (3, 3); its rows are the directions to the right, up, and to the eye.
         zoom: 1 shows the whole cloud.
-        shift: Where the middle of the cloud stands, in half shorter sides right and up of the picture's middle.
+        shift: Where the middle of the cloud stands, in half shorter sides right and up of the picture's
+            middle.
         flat: Whether it looks at a plane: no perspective, no turning.
     """
 
@@ -88,7 +89,8 @@ def normalized(points: Floats) -> Floats:
 
 
 def project(points: Floats, camera: Camera, width: int, height: int) -> tuple[Floats, Floats, Floats]:
-    """Where normalized points appear: x and y in pixels from the upper left corner, and depth toward the eye."""
+    """Where normalized points appear: x and y in pixels from the upper left corner, and depth toward the
+    eye."""
     half = min(width, height) / 2
     scale = np.float32(half * FILL * camera.zoom)
     if camera.flat:
@@ -99,9 +101,11 @@ def project(points: Floats, camera: Camera, width: int, height: int) -> tuple[Fl
         near = np.float32(EYE) / np.maximum(np.float32(EYE) - depth, np.float32(0.2))
         near *= scale
         x, y = seen[:, 0] * near, seen[:, 1] * near
-    return x + np.float32(width / 2 + camera.shift[0] * half), np.float32(
-        height / 2 - camera.shift[1] * half
-    ) - y, depth
+    return (
+        x + np.float32(width / 2 + camera.shift[0] * half),
+        np.float32(height / 2 - camera.shift[1] * half) - y,
+        depth,
+    )
 
 
 class Splatter:
@@ -158,7 +162,8 @@ class Splatter:
         self, place: npt.NDArray[np.intp], weight: Floats, shades: Floats | None, width: int, height: int,
         size: int,
     ) -> list[Floats]:  # fmt: skip
-        """Of every pixel the weight of the points on it, then the sums of their colors; each shape (H · W,)."""
+        """Of every pixel the weight of the points on it, then the sums of their colors; each shape (H ·
+        W,)."""
         if self.size != (width, height):
             self.size = (width, height)
             self._sums = np.zeros((4, height, width), dtype=np.float32)
@@ -167,7 +172,9 @@ class Splatter:
         for n in range(1 if shades is None else 4):
             sums = self._sums[n]
             sums.fill(0)
-            np.add.at(sums.reshape(-1), place, weight if shades is None or n == 0 else weight * shades[:, n - 1])
+            np.add.at(
+                sums.reshape(-1), place, weight if shades is None or n == 0 else weight * shades[:, n - 1]
+            )
             self._grow(sums, size)
             made.append(sums.reshape(-1))
         return made

@@ -243,7 +243,8 @@ class SubjectPage(EmbeddingsPage):
 
 
 def centering_box(centered: bool = True) -> QComboBox:
-    """A choice between the space around the words' mean and the raw one; `currentData()` is whether centered."""
+    """A choice between the space around the words' mean and the raw one; `currentData()` is whether
+    centered."""
     made = QComboBox()
     made.addItem(tr("Centered on words"), True)
     made.addItem(tr("Raw"), False)

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 
 
 class SuiteTable(QWidget):
-    """A button that asks all questions, one line of figures for each relation, and the questions of one of them."""
+    """A button that asks all questions, one line of figures for each relation, and the questions of one of
+    them."""
 
     def __init__(self, page: AnalogyPage) -> None:
         super().__init__()
         self.scored: list[Scored] = []
         self._page = page
-        self.go = button(tr("Ask all questions"), self.ask, tip=tr("Every two pairs of a relation make a question"))
+        self.go = button(
+            tr("Ask all questions"), self.ask, tip=tr("Every two pairs of a relation make a question")
+        )
         self.says = label(tr("Nothing is computed yet."), "small", wrap=True)
         self.table = Table(
             tr("Relations"),
@@ -106,7 +109,8 @@ class SuiteTable(QWidget):
         with_inputs = sum(s.right_with_inputs for s in self.scored)
         missing = sum(len(s.missing) for s in self.scored)
         says = tr(
-            "{right:,} of {n:,} questions have the expected word first, input words left out; {w:,} with them allowed. "
+            "{right:,} of {n:,} questions have the expected word first, input words left out; {w:,} "
+            "with them allowed. "
             "Questions share pairs of words: the intervals are too narrow. {origin}.",
             right=right, n=n, w=with_inputs, origin=self.scored[0].said.capitalize(),
         )  # fmt: skip

@@ -72,7 +72,9 @@ class VectorBars(QWidget):
         with QPainter(self) as painter:
             box = QRectF(self.rect()).adjusted(1, 2, -1, -2)
             full = self.full or float(np.abs(self.values).max()) or 1.0
-            columns = min(n, max(1, int(box.width())))  # where numbers are finer than pixels: the largest of each
+            columns = min(
+                n, max(1, int(box.width()))
+            )  # where numbers are finer than pixels: the largest of each
             tops = shrunk(self.values, columns)
             step, middle = box.width() / columns, box.center().y()
             up, down = QColor(CATEGORIES[0]), QColor(CATEGORIES[5])
