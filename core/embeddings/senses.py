@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.embeddings.projection import pca
-from core.embeddings.vectors import Numbers
+from core.embeddings.vectors import Numbers, Vectors
 from core.evals.intervals import wilson
 from core.formats.files import quoted
 from core.problems import LabError
@@ -519,6 +519,21 @@ def _right(gram: Wide, labels: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     given = senses[cosines.argmax(axis=2)]  # (L + 1, S)
     made: npt.NDArray[np.intp] = (given == labels).sum(axis=1)
     return made
+
+
+def as_vectors(found: Occurrences, layer: int) -> Vectors:
+    """The occurrences at one layer as named vectors, to be drawn and measured as any others.
+
+    Raises:
+        LabError: There is no such layer.
+    """
+    if not 0 <= layer <= found.layers:
+        raise LabError(f"There is no layer {layer:,}.", f"Choose 0 to {found.layers:,}.")
+    names = tuple(f"{found.word} {n}" for n in range(1, len(found.sentences) + 1))
+    columns = {"sentence": found.sentences, "token": tuple(one.token for one in found.found)}
+    title = f"{found.word}, residual stream after {layer:,} of {found.layers:,} blocks"
+    values = np.ascontiguousarray(found.stream[:, layer])
+    return Vectors(title, names, values, columns, None, f"{title}, in {len(names):,} sentences.")
 
 
 def layer_paths(found: Occurrences, center: Reference | None = None) -> Paths:

@@ -9,6 +9,7 @@ from core.embeddings.senses import (
     Occurrence,
     Occurrences,
     Reference,
+    as_vectors,
     clue_follows,
     layer_paths,
     leave_one_out,
@@ -124,6 +125,16 @@ def test_paths_begin_at_one_point_and_part() -> None:
     assert np.ptp(paths.points[0], axis=0).max() == 0
     ends = [paths.points[2][np.array(labels) == sense].mean(axis=0) for sense in (0, 1)]
     assert np.linalg.norm(ends[0] - ends[1]) > 1
+
+
+def test_a_layer_is_vectors_like_any_others() -> None:
+    found, _ = parting(3)
+    vectors = as_vectors(found, 2)
+    assert vectors.names[0] == "bank 1"
+    assert vectors.columns["sentence"] == found.sentences
+    assert np.array_equal(vectors.values, found.stream[:, 2])
+    with pytest.raises(LabError, match="no layer 3"):
+        as_vectors(found, 3)
 
 
 # With a model
