@@ -328,7 +328,7 @@ def _known_pairs(
     for words in suite.pairs:
         rows = []
         for word in words:
-            row = vectors._rows.get(" " + word if vectors.ids is not None else word)
+            row = vectors.at(" " + word if vectors.ids is not None else word)
             if row is None or row not in place:
                 missing.append(word)
             else:

@@ -96,8 +96,8 @@ def tsne(
 ) -> Iterator[Progress | TsneStep | Finished[Projection]]:
     """Draw vectors by t-SNE: Progress while neighbors are found, then a TsneStep every 0.2 s or so.
 
-    Two calls of openTSNE cannot be interrupted: on two busy cores the affinities of 31,664 points took 2 s, and
-    one iteration of them 0.3 s.
+    Two calls of openTSNE cannot be interrupted: on two busy cores the affinities of 31,664 points took 2 s,
+    and one iteration of them 0.3 s.
 
     Args:
         values: Shape (N, W).

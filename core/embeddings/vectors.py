@@ -109,6 +109,10 @@ class Vectors:
             f"Names like it: {offered}." if near else "Choose another word.",
         )
 
+    def at(self, name: str) -> int | None:
+        """The first row of exactly this name, or None."""
+        return self._rows.get(name)
+
     def near(self, name: str, count: int = _NEAR) -> list[str]:
         """Names like this one: the same in other letters, what begins so, what is spelled much alike."""
         wanted = name.strip().casefold()
