@@ -144,7 +144,7 @@ def _cut_off(numbers: Floats, most: int, d: Floats) -> Whole:
 
 
 def _nibbles(codes: Whole) -> Bytes:
-    """Codes of four bits, (32, B), to (B, 16): the first 16 in low halves of bytes, the others in high ones."""
+    """Codes of four bits, (32, B), to (B, 16): the first 16 in low halves of bytes, the rest in high ones."""
     return _as_bytes(codes[:16] | codes[16:] << 4)
 
 
