@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from labapp.labs.embeddings.dimensions import DimensionsPage
     from labapp.labs.embeddings.dot import DotPage
     from labapp.labs.embeddings.guess import GuessPage
+    from labapp.labs.embeddings.senses import SensesPage
     from labapp.labs.embeddings.spaces import SpacesPage
 
 
@@ -43,6 +44,7 @@ class EmbeddingsLab(PagedLab):
         ("analogy", "Analogy", "AnalogyPage"),
         ("dot", "Dot product", "DotPage"),
         ("dimensions", "Dimensions", "DimensionsPage"),
+        ("senses", "Senses", "SensesPage"),
         ("guess", "Guess", "GuessPage"),
         ("spaces", "Spaces", "SpacesPage"),
     )
@@ -80,6 +82,11 @@ class EmbeddingsLab(PagedLab):
     def dimensions(self) -> DimensionsPage:
         """The Dimensions page."""
         return cast("DimensionsPage", self.page("dimensions"))
+
+    @property
+    def senses(self) -> SensesPage:
+        """The Senses page."""
+        return cast("SensesPage", self.page("senses"))
 
     @property
     def guess(self) -> GuessPage:
@@ -183,6 +190,10 @@ class EmbeddingsLab(PagedLab):
             self.frame.show_page("dimensions")
             self.dimensions.prediction.answer(1)
 
+        def senses() -> None:
+            self.frame.show_page("senses")
+            self.senses.prediction.answer(1)
+
         def play() -> None:
             self.frame.show_page("guess")
             self.guess.start(seed=4)
@@ -205,6 +216,9 @@ class EmbeddingsLab(PagedLab):
             ("dimensions-question", page("dimensions"), quiet),
             ("dimensions", direction, lambda: quiet() and self.dimensions.found is not None),
             ("dimensions-turned", self._turn, lambda: quiet() and self.dimensions.found is not None),
+            ("senses-question", page("senses"), quiet),
+            ("senses", senses, lambda: quiet() and self.senses.read is not None),
+            ("senses-layers", lambda: self.senses.show_view(1), lambda: quiet() and bool(self.senses.plots)),
             ("guess", play, quiet),
             ("guess-over", lambda: self.guess.give_up(), quiet),
             ("spaces", page("spaces"), lambda: quiet() and self.spaces.pair is not None),
