@@ -52,8 +52,9 @@ class CheckedTable(Table):
         """Tick these rows and no others; nobody is told."""
         if isinstance(self.rows, CheckedRows):
             self.rows.checked = rows
-            last = self.rows.index(max(0, self.rows.rowCount() - 1), 0)
-            self.rows.dataChanged.emit(self.rows.index(0, 0), last, [Qt.ItemDataRole.CheckStateRole])
+            if self.rows.rowCount():
+                last = self.rows.index(self.rows.rowCount() - 1, 0)
+                self.rows.dataChanged.emit(self.rows.index(0, 0), last, [Qt.ItemDataRole.CheckStateRole])
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         index = QPersistentModelIndex(self.currentIndex())

@@ -92,7 +92,7 @@ class RunsPage(LabPage):
                 Column(tr("Run"), stretch=True),
                 Column(tr("Plan")),
                 Column(tr("Steps"), number=True),
-                Column(tr("Best validation loss (nats)"), number=True),
+                Column(tr("Best loss (nats)"), number=True),
                 Column(tr("Minutes"), number=True),
                 Column(tr("Begun")),
             ],
