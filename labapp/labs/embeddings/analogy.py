@@ -201,7 +201,7 @@ class AnalogyPage(SubjectPage):
         rows = [opened.vectors.row(self.lines[key].text().removeprefix("·")) for key in "abc"]
         text = self.lines["target"].text().strip()
         target = opened.vectors.row(text.removeprefix("·")) if text else None
-        self.solved = analogy(space, *rows, k=RANKED)
+        self.solved = analogy(space, rows[0], rows[1], rows[2], RANKED)
         self._show(opened, self.solved, target)
 
     # What is shown.
@@ -365,7 +365,8 @@ class AnalogyPage(SubjectPage):
 
     def pictures(self) -> dict[str, QWidget]:
         titles = (tr("Analogy"), tr("Two arrows"), tr("Many questions"))
-        return {titles[self.views.currentIndex()]: self.views.currentWidget()}
+        at = self.views.currentIndex()
+        return {titles[at]: (self.view, self.arrows, self.suites)[at]}
 
     def save_state(self) -> dict[str, Any]:
         return {

@@ -78,7 +78,9 @@ def by_number(title: str, values: npt.NDArray[np.float64], unit: str = "") -> Co
         palette.append(
             QColor(*(round(x + (y - x) * s) for x, y in zip(a.getRgb()[:3], b.getRgb()[:3], strict=True)))
         )
-    ends = ((0, order[0]), (SHADES // 2, np.median(order)), (SHADES - 1, order[-1])) if len(order) else ()
+    ends: tuple[tuple[int, float], ...] = ()
+    if len(order):
+        ends = ((0, float(order[0])), (SHADES // 2, float(np.median(order))), (SHADES - 1, float(order[-1])))
     legend = tuple(
         (n, f"{value:,.3g}{unit}" if abs(value) < 1000 else f"{value:,.0f}{unit}") for n, value in ends
     )

@@ -54,8 +54,8 @@ class Examined:
         direction: From the mean of `minus` to that of `plus`, shape (W,).
         along: The words farthest at both ends, by their cosine with it.
         carried: How much of it the largest k numbers hold.
-        separation: The best single number against the whole direction, on words left out; None where there are
-            too few words for that.
+        separation: The best single number against the whole direction, on words left out; None where there
+            are too few words for that.
         rotated: What the rotation did, or None.
     """
 
@@ -107,9 +107,11 @@ class DimensionsPage(SubjectPage):
         presets.setSpacing(4)
         for n, one in enumerate(read_json("scenes", "embeddings", "presets.json")["directions"]):
             made = button(
-                tr(one["title"]), partial(self.show_words, one["plus"], one["minus"]), tip=f"{one['plus']} − {one['minus']}",
+                tr(one["title"]),
+                partial(self.show_words, one["plus"], one["minus"]),
+                tip=f"{one['plus']} − {one['minus']}",
                 role="sample",
-            )  # fmt: skip
+            )
             presets.addWidget(made, n // 2, n % 2)
         self.controls = controls(
             self.top, field(tr("Words for"), self.plus, tip), field(tr("Words "
@@ -123,8 +125,8 @@ class DimensionsPage(SubjectPage):
         self.prediction.closed.connect(lambda: self._reveal(True))
         self.view = AlongView(tr("Words along the direction"))
         self.numbers_view = VectorBars(tr("The numbers of the direction"), 34)
-        self.numbers_view.pointed.connect(lambda at: self.pointed.setText(self.numbers_view.words()))
         self.pointed = label("", "small")
+        self.numbers_view.pointed.connect(lambda at: self.pointed.setText(self.numbers_view.words()))
         self.caption = label("", "small", wrap=True)
         head = QHBoxLayout()
         head.addWidget(label(tr("Words along the direction"), "heading"), 1)
@@ -294,7 +296,8 @@ class DimensionsPage(SubjectPage):
             )
             self.says.setText(
                 tr(
-                    "Pairs ordered rightly, of {pairs:,} ({p} words for × {m} against), both left out; 50 % is "
+                    "Pairs ordered rightly, of {pairs:,} ({p} words for × {m} against), both left out; "
+                    "50 % is "
                     "chance. The last line only looks good: among so many numbers one fits any words.",
                     pairs=made.pairs, p=made.positive, m=made.negative,
                 )
@@ -307,7 +310,8 @@ class DimensionsPage(SubjectPage):
         if rotated is None:
             return ""
         says = tr(
-            "Rotated: the numbers changed by {changed:.1f} times their size, the cosines of {n:,} random pairs by at "
+            "Rotated: the numbers changed by {changed:.1f} times their size, the cosines of {n:,} "
+            "random pairs by at "
             "most {most:.0e}.",
             changed=rotated.changed, n=rotated.pairs, most=rotated.similarity,
         )  # fmt: skip
@@ -332,11 +336,17 @@ class DimensionsPage(SubjectPage):
             return ""
         made = found.carried
         return tr(
-            "{half:,} of {width:,} numbers carry half of the direction, {most:,} carry 90 %: it is spread as over "
+            "{half:,} of {width:,} numbers carry half of the direction, {most:,} carry 90 %: it is "
+            "spread as over "
             "{effective:,.0f} equal ones (a random direction: {random:,.0f}). {origin}; {n} examples.",
-            half=made.half, width=len(made.shares), most=made.most, effective=made.effective, random=made.of_random,
-            origin=found.space.centered_on.capitalize(), n=len(found.plus) + len(found.minus),
-        )  # fmt: skip
+            half=made.half,
+            width=len(made.shares),
+            most=made.most,
+            effective=made.effective,
+            random=made.of_random,
+            origin=found.space.centered_on.capitalize(),
+            n=len(found.plus) + len(found.minus),
+        )
 
     def numbers(self) -> Numbers:
         if self.found is None or self.prediction.asking:

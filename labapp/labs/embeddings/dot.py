@@ -109,10 +109,11 @@ class DotPage(SubjectPage):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(4)
-        for n, (title, view) in enumerate(zip(self.titles, (*bars, self.sums), strict=True)):
+        rows: tuple[QWidget, ...] = (*bars, self.sums)
+        for n, (title, shown_) in enumerate(zip(self.titles, rows, strict=True)):
             title.setFixedWidth(TITLE)
             grid.addWidget(title, n, 0)
-            grid.addWidget(view, n, 1)
+            grid.addWidget(shown_, n, 1)
             grid.setRowStretch(n, 1)
         self.numbers_card = card(grid, margin=10)
         self.angle = AngleView(tr("The two vectors and their angle"))
@@ -256,8 +257,9 @@ class DotPage(SubjectPage):
         self.times.setText(tr("× {n:.2f}: length {length:.3g}", n=self.factor, length=made.norm_a))
         for title, text in zip(
             self.titles,
-            (tr("a: {word}", word=a[:9]), tr("b: {word}", word=b[:9]), tr("products"), tr("their sum")), strict=True,
-        ):  # fmt: skip
+            (tr("a: {word}", word=a[:9]), tr("b: {word}", word=b[:9]), tr("products"), tr("their sum")),
+            strict=True,
+        ):
             title.setText(text)
         self.angle.set_vectors((a, b), (made.norm_a, made.norm_b), made.angle)
         self.inserted.setText(
@@ -275,17 +277,22 @@ class DotPage(SubjectPage):
             view.point(at)
         self.sums.point(at)
         self.caption.setText(
-            tr("number {i}: {a} × {b} = {c}; up to here {sum}", i=at, a=signed(float(self.first.values[at]), 3),
-               b=signed(float(self.second.values[at]), 3), c=signed(float(made.products[at]), 4),
-               sum=signed(float(made.running[at]), 3))
-        )  # fmt: skip
+            tr(
+                "number {i}: {a} × {b} = {c}; up to here {sum}",
+                i=at,
+                a=signed(float(self.first.values[at]), 3),
+                b=signed(float(self.second.values[at]), 3),
+                c=signed(float(made.products[at]), 4),
+                sum=signed(float(made.running[at]), 3),
+            )
+        )
 
     def _show_nearest(self, opened: Opened) -> None:
         space = opened.space(self.centering.currentData())
         words = opened.vectors.words
         row = self._rows[0]
         self.heading.setText(tr("Nearest to “{word}”", word=shown(opened.vectors.names[row])))
-        by_dot, by_cosine = (space.neighbors(row, by, TOP, (), words) for by in ("dot", "cosine"))  # type: ignore[arg-type]
+        by_dot, by_cosine = (space.neighbors(row, by, TOP, (), words) for by in ("dot", "cosine"))
         self.by_dot.show_neighbors(by_dot, "dot", self._rows[1])
         self.by_cosine.show_neighbors(by_cosine, "cosine", self._rows[1])
         both = len({one.row for one in by_dot} & {one.row for one in by_cosine})
@@ -358,9 +365,17 @@ class DotPage(SubjectPage):
     def _reveal(self, shown_: bool) -> None:
         """Show what answers the question, or keep it back."""
         for part in (
-            self.sums, self.titles[3], self.products, self.titles[2], self.angle_card, self.caption, self.lists,
-            self.heading, self.found, self.finds,
-        ):  # fmt: skip
+            self.sums,
+            self.titles[3],
+            self.products,
+            self.titles[2],
+            self.angle_card,
+            self.caption,
+            self.lists,
+            self.heading,
+            self.found,
+            self.finds,
+        ):
             part.setVisible(shown_)
         self.caption.setText(self.summary())
 

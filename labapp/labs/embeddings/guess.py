@@ -80,10 +80,12 @@ class GuessPage(SubjectPage):
         self.table = Table(
             tr("Your guesses"),
             [
-                Column(tr("#"), number=True), Column(tr("Word"), stretch=True), Column(tr("Cosine"), number=True),
+                Column(tr("#"), number=True),
+                Column(tr("Word"), stretch=True),
+                Column(tr("Cosine"), number=True),
                 Column(tr("Place"), number=True),
             ],
-        )  # fmt: skip
+        )
         self.table.setMinimumHeight(70)
         self.picture = QWidget()
         layout = QVBoxLayout(self.picture)

@@ -135,9 +135,11 @@ class Inspector(QWidget):
         column.addWidget(self.says)
         column.addWidget(self.tokenizer)
         column.addStretch(1)
-        self._parts = (self.bars, self.by, self.centering, self.neighbors, self.says, self.tokenizer)
-        for part in self._parts:
-            part.hide()
+        self._parts: tuple[QWidget, ...] = (
+            self.bars, self.by, self.centering, self.neighbors, self.says, self.tokenizer,
+        )  # fmt: skip
+        for hidden in self._parts:
+            hidden.hide()
 
     def take(self, opened: Opened) -> None:
         """Other vectors."""

@@ -84,6 +84,7 @@ def recipe_from(state: object) -> Recipe:
     made = Recipe()
     if not isinstance(state, dict):
         return made
+    good_values: dict[str, Any] = {}
     for one in fields(Recipe):
         value, default = state.get(one.name), getattr(made, one.name)
         if one.name == "axes":
@@ -95,8 +96,8 @@ def recipe_from(state: object) -> Recipe:
             value = tuple(value) if good and isinstance(value, list) else default
         elif type(value) is not type(default) or (one.name == "kind" and value not in dict(KINDS)):
             value = default
-        made = replace(made, **{one.name: value})
-    return made
+        good_values[one.name] = value
+    return replace(made, **good_values)
 
 
 def split_axis(text: str) -> tuple[list[str], list[str]]:
@@ -282,7 +283,9 @@ class RecipeChoice(QWidget):
         self.first.setText(recipe.first)
         self.second.setText(recipe.second)
         for spin, value in (
-            (self.count, recipe.count), (self.perplexity, recipe.perplexity), (self.exaggeration, recipe.exaggeration),
-        ):  # fmt: skip
+            (self.count, recipe.count),
+            (self.perplexity, recipe.perplexity),
+            (self.exaggeration, recipe.exaggeration),
+        ):
             spin.setValue(round(value))
         self._show_kind()

@@ -1,7 +1,7 @@
 """Senses: one word in many sentences, and how its vectors part as they pass through the layers.
 
-What to notice: at layer 0 all are one row of the table; whether the senses can be told apart is tried by leaving
-each sentence out, beside shuffled labels, and not read off a cosine. Stage: `core.embeddings.senses`.
+What to notice: at layer 0 all are one row of the table; whether the senses can be told apart is tried by
+leaving each sentence out, beside shuffled labels, and not read off a cosine. Stage: `core.embeddings.senses`.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ def split_sentences(text: str) -> tuple[list[str], tuple[str, ...], tuple[int, .
 
 
 class SensesPage(EmbeddingsPage):
-    """Sentences on the left, their paths or curves in the middle, one sentence and the figures on the right."""
+    """Sentences on the left, their paths or curves in the middle, one sentence and the figures on the
+    right."""
 
     def __init__(self, lab: EmbeddingsLab) -> None:
         super().__init__(lab)
@@ -367,15 +368,26 @@ class SensesPage(EmbeddingsPage):
             )
         )
         self.says.setText(
-            tr("Each is left out and given to the sense that it resembles most: {share:.0f} % (95 % interval {low:.0f} "
-               "to {high:.0f} %); with shuffled labels {chance:.0f} %. Best is layer {best}, p = {p:.3f} against the best "
-               "layers of {n} shuffles. Cosines within and across: raw {a} and {b}, {c} and {d} {said}.",
-               share=100 * float(told.accuracy[at]), low=100 * float(told.low[at]), high=100 * float(told.high[at]),
-               chance=100 * float(told.shuffled[at]), best=told.best_layer, p=told.p, n=told.shuffles,
-               a=signed(float(read.raw.within[at])), b=signed(float(read.raw.across[at])),
-               c=signed(float(read.centered.within[at])), d=signed(float(read.centered.across[at])),
-               said=read.centered.said)
-        )  # fmt: skip
+            tr(
+                "Each is left out and given to the sense that it resembles most: {share:.0f} % (95 % "
+                "interval {low:.0f} "
+                "to {high:.0f} %); with shuffled labels {chance:.0f} %. Best is layer {best}, p = "
+                "{p:.3f} against the best "
+                "layers of {n} shuffles. Cosines within and across: raw {a} and {b}, {c} and {d} {said}.",
+                share=100 * float(told.accuracy[at]),
+                low=100 * float(told.low[at]),
+                high=100 * float(told.high[at]),
+                chance=100 * float(told.shuffled[at]),
+                best=told.best_layer,
+                p=told.p,
+                n=told.shuffles,
+                a=signed(float(read.raw.within[at])),
+                b=signed(float(read.raw.across[at])),
+                c=signed(float(read.centered.within[at])),
+                d=signed(float(read.centered.across[at])),
+                said=read.centered.said,
+            )
+        )
         for plot in self.plots:
             plot.mark(at)
         self.caption.setText(self.summary())
@@ -400,9 +412,14 @@ class SensesPage(EmbeddingsPage):
         x = np.arange(read.found.layers + 1)
         told = read.told
         numbers = (
-            read.raw.within, read.raw.across, read.centered.within, read.centered.across, told.accuracy, told.shuffled,
+            read.raw.within,
+            read.raw.across,
+            read.centered.within,
+            read.centered.across,
+            told.accuracy,
+            told.shuffled,
             told.shuffled_high,
-        )  # fmt: skip
+        )
         for n, (series, y) in enumerate(zip(self._curves, numbers, strict=True)):
             self.plots[0 if n < 4 else 1].set_data(series, x, y)
         for plot in self.plots:
@@ -414,9 +431,12 @@ class SensesPage(EmbeddingsPage):
             return ""
         late = len({n for n, _ in read.found.warnings})
         says = tr(
-            "“{word}” in {n} sentences, {layers} layers; {said}.", word=read.found.word, n=len(read.found.sentences),
-            layers=read.found.layers, said=read.paths.said if self.views.currentIndex() == 0 else read.centered.said,
-        )  # fmt: skip
+            "“{word}” in {n} sentences, {layers} layers; {said}.",
+            word=read.found.word,
+            n=len(read.found.sentences),
+            layers=read.found.layers,
+            said=read.paths.said if self.views.currentIndex() == 0 else read.centered.said,
+        )
         if late:
             says += " " + tr("{n} sentences have a warning: the model cannot know the sense there.", n=late)
         return says
@@ -427,15 +447,25 @@ class SensesPage(EmbeddingsPage):
             return (), ()
         rows = [
             (
-                str(n), f"{read.raw.within[n]:.4f}", f"{read.raw.across[n]:.4f}", f"{read.centered.within[n]:.4f}",
-                f"{read.centered.across[n]:.4f}", f"{read.told.accuracy[n]:.3f}", f"{read.told.shuffled[n]:.3f}",
+                str(n),
+                f"{read.raw.within[n]:.4f}",
+                f"{read.raw.across[n]:.4f}",
+                f"{read.centered.within[n]:.4f}",
+                f"{read.centered.across[n]:.4f}",
+                f"{read.told.accuracy[n]:.3f}",
+                f"{read.told.shuffled[n]:.3f}",
             )
             for n in range(read.found.layers + 1)
-        ]  # fmt: skip
+        ]
         return (
-            tr("layer"), tr("within, raw"), tr("across, raw"), tr("within, centered"), tr("across, centered"),
-            tr("told apart"), tr("shuffled"),
-        ), rows  # fmt: skip
+            tr("layer"),
+            tr("within, raw"),
+            tr("across, raw"),
+            tr("within, centered"),
+            tr("across, centered"),
+            tr("told apart"),
+            tr("shuffled"),
+        ), rows
 
     # The scene.
 
@@ -464,9 +494,11 @@ class SensesPage(EmbeddingsPage):
 
     def save_state(self) -> dict[str, Any]:
         return {
-            "word": self.word.text(), "text": self.editor.toPlainText()[:LONGEST], "view": self.views.currentIndex(),
+            "word": self.word.text(),
+            "text": self.editor.toPlainText()[:LONGEST],
+            "view": self.views.currentIndex(),
             "sample": self.samples.currentIndex(),
-        }  # fmt: skip
+        }
 
     def restore_state(self, state: dict[str, Any]) -> None:
         word, text, view, sample = (state.get(key) for key in ("word", "text", "view", "sample"))

@@ -90,9 +90,10 @@ class SensesView(QWidget):
         span = np.maximum(high - low, 1e-9)
         scale = min((self.width() - 2 * SIDE) / span[0], (self.height() - 2 * SIDE - 16) / span[1])
         middle = (low + high) / 2
-        made = (self._paths - middle) * scale
+        made: Paths = ((self._paths - middle) * scale).astype(np.float32)
         made[..., 1] *= -1
-        return (made + np.float32([self.width() / 2, (self.height() + 16) / 2])).astype(np.float32)
+        made += np.array([self.width() / 2, (self.height() + 16) / 2], dtype=np.float32)
+        return made
 
     def paintEvent(self, event: QPaintEvent) -> None:
         theme = theme_of(self)
@@ -144,7 +145,7 @@ class SensesView(QWidget):
         """The sentence under the mouse."""
         if not self._paths.size:
             return None
-        far = np.abs(self._on_screen()[-1] - np.float32([position.x(), position.y()])).sum(1)
+        far = np.abs(self._on_screen()[-1] - np.array([position.x(), position.y()], np.float32)).sum(1)
         return int(far.argmin()) if far.min() <= NEAR else None
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:

@@ -364,8 +364,12 @@ class SpacesPage(EmbeddingsPage):
         return tr(
             "{left} and {right} at {n:,} words that both have, {said}. Marked: the {k} nearest of the "
             "chosen word.",
-            left=self.left.vectors.title, right=self.right.vectors.title, n=len(pair.names), said=pair.said, k=COUNT,
-        )  # fmt: skip
+            left=self.left.vectors.title,
+            right=self.right.vectors.title,
+            n=len(pair.names),
+            said=pair.said,
+            k=COUNT,
+        )
 
     def numbers(self) -> Numbers:
         """The neighbors in both."""

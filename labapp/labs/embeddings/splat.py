@@ -77,7 +77,7 @@ def normalized(points: Floats) -> Floats:
     made = np.zeros((len(points), 3), dtype=np.float32)
     if not len(points):
         return made
-    good = np.isfinite(points).all(1)
+    good: npt.NDArray[np.bool_] = np.isfinite(points).all(axis=1)
     if not good.any():
         return made
     shown = np.where(good[:, None], points, 0).astype(np.float32)
@@ -121,10 +121,18 @@ class Splatter:
         self._spare = np.zeros((0, 0), dtype=np.float32)
 
     def splat(
-        self, x: Floats, y: Floats, depth: Floats | None, colors: npt.NDArray[np.uint8],
-        palette: npt.NDArray[np.uint8], background: tuple[int, int, int], width: int, height: int, size: int = 2,
+        self,
+        x: Floats,
+        y: Floats,
+        depth: Floats | None,
+        colors: npt.NDArray[np.uint8],
+        palette: npt.NDArray[np.uint8],
+        background: tuple[int, int, int],
+        width: int,
+        height: int,
+        size: int = 2,
         density: float = DENSITY,
-    ) -> npt.NDArray[np.uint32]:  # fmt: skip
+    ) -> npt.NDArray[np.uint32]:
         """The image of points, shape (H, W), each pixel 0xffRRGGBB.
 
         Args:

@@ -32,11 +32,14 @@ class SuiteTable(QWidget):
         self.table = Table(
             tr("Relations"),
             [
-                Column(tr("Relation"), stretch=True), Column(tr("First"), number=True), Column(tr("n"), number=True),
-                Column(tr("95 % interval"), number=True), Column(tr("In first 5"), number=True),
+                Column(tr("Relation"), stretch=True),
+                Column(tr("First"), number=True),
+                Column(tr("n"), number=True),
+                Column(tr("95 % interval"), number=True),
+                Column(tr("In first 5"), number=True),
                 Column(tr("Inputs allowed"), number=True),
             ],
-        )  # fmt: skip
+        )
         self.table.row_chosen.connect(self._show_questions)
         self.questions = Table(
             tr("Questions of the relation"),
@@ -85,12 +88,16 @@ class SuiteTable(QWidget):
         self.table.set_rows(
             [
                 (
-                    tr(s.title), f"{100 * s.share:.0f} %", f"{s.n:,}", f"{100 * s.low:.0f} – {100 * s.high:.0f} %",
-                    f"{100 * s.in_five / max(1, s.n):.0f} %", f"{100 * s.right_with_inputs / max(1, s.n):.0f} %",
+                    tr(s.title),
+                    f"{100 * s.share:.0f} %",
+                    f"{s.n:,}",
+                    f"{100 * s.low:.0f} – {100 * s.high:.0f} %",
+                    f"{100 * s.in_five / max(1, s.n):.0f} %",
+                    f"{100 * s.right_with_inputs / max(1, s.n):.0f} %",
                 )
                 for s in self.scored
             ]
-        )  # fmt: skip
+        )
         self.says.setText(self.summary())
         if self.scored and self.questions.rows.rowCount() == 0:
             self._show_questions(0)
@@ -112,8 +119,11 @@ class SuiteTable(QWidget):
             "{right:,} of {n:,} questions have the expected word first, input words left out; {w:,} "
             "with them allowed. "
             "Questions share pairs of words: the intervals are too narrow. {origin}.",
-            right=right, n=n, w=with_inputs, origin=self.scored[0].said.capitalize(),
-        )  # fmt: skip
+            right=right,
+            n=n,
+            w=with_inputs,
+            origin=self.scored[0].said.capitalize(),
+        )
         if missing:
             says += " " + tr("{n} words are not one token here: their pairs are left out.", n=missing)
         return says
