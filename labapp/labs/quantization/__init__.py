@@ -1,0 +1,83 @@
+"""The Quantization lab: weights rounded to fewer bits, what a mix spends them on, and what fits into memory.
+
+What to notice: bits are spent where errors do harm, and a name such as Q4_K_M is a rule, not a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from PySide6.QtCore import QPoint
+from PySide6.QtWidgets import QMenu, QWidget
+
+from labapp.lab import LabContext
+from labapp.labs.quantization.page import QuantizationPage, as_csv
+from labapp.pages import PagedLab
+from labapp.scenes import read_json
+from labapp.widgets.parts import flat_button
+from labapp.words import tr
+
+if TYPE_CHECKING:
+    from labapp.labs.quantization.by_hand import ByHandPage
+
+
+class QuantizationLab(PagedLab):
+    """Pages over `core.quantization`."""
+
+    name = "quantization"
+    title = "Quantization"
+    promise = "Round weights to fewer bits, and see exactly what it costs."
+    pages = (("by_hand", "Round by hand", "ByHandPage"),)
+
+    def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        tip = tr("Copy or save this picture, or show its numbers as a table")
+        self.menu_button = flat_button("dots-horizontal", tip, self._open_menu)
+        self.frame.action_row.addWidget(self.menu_button)
+
+    def strip_text(self, page: str) -> str:
+        return str(read_json("quantization", "strip.json")[page])
+
+    @property
+    def by_hand(self) -> ByHandPage:
+        """The page where weights are rounded by hand."""
+        return cast("ByHandPage", self.page("by_hand"))
+
+    def picture_menu(self) -> QMenu:
+        """What can be done with the picture of the page in view."""
+        from labapp.widgets.export import add_picture_actions
+
+        menu, page = QMenu(self), self.current
+        columns, rows = page.numbers() if isinstance(page, QuantizationPage) else ((), ())
+        for title, picture in page.pictures().items():
+            add_picture_actions(
+                menu, picture, title,
+                csv=partial(as_csv, columns, rows) if rows else None,
+                rows=(lambda: rows) if rows else None,
+                columns=columns,
+            )  # fmt: skip
+        return menu
+
+    def _open_menu(self) -> None:
+        menu = self.picture_menu()
+        menu.exec(self.menu_button.mapToGlobal(QPoint(0, self.menu_button.height())))
+        menu.deleteLater()
+
+    def show_scene(self) -> None:
+        self.current.shown()
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        super().restore_state(state)
+        self.current.shown()
+
+    def poses(self) -> list[tuple[str, Callable[[], object], Callable[[], bool]]]:
+        def ready() -> bool:
+            return self.by_hand.rounded is not None
+
+        return [
+            ("question", self.show_scene, ready),
+            ("outlier", lambda: self.by_hand.prediction.answer(1), ready),
+            ("super-block", lambda: self.by_hand.show_view(1), ready),
+        ]
