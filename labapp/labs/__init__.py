@@ -79,4 +79,12 @@ CATALOGUE: tuple[Entry, ...] = (
         "labapp.labs.forward:ForwardLab",
         frozenset({"text", "prompt", "model_id"}),
     ),
+    Entry(
+        "quantization",
+        "Quantization",
+        "Deployment",
+        "stairs",
+        "labapp.labs.quantization:QuantizationLab",
+        frozenset(),
+    ),
 )

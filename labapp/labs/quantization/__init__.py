@@ -21,6 +21,7 @@ from labapp.words import tr
 
 if TYPE_CHECKING:
     from labapp.labs.quantization.by_hand import ByHandPage
+    from labapp.labs.quantization.recipes import RecipesPage
 
 
 class QuantizationLab(PagedLab):
@@ -29,7 +30,10 @@ class QuantizationLab(PagedLab):
     name = "quantization"
     title = "Quantization"
     promise = "Round weights to fewer bits, and see exactly what it costs."
-    pages = (("by_hand", "Round by hand", "ByHandPage"),)
+    pages = (
+        ("by_hand", "Round by hand", "ByHandPage"),
+        ("recipes", "What is Q4_K_M?", "RecipesPage"),
+    )
 
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
@@ -44,6 +48,11 @@ class QuantizationLab(PagedLab):
     def by_hand(self) -> ByHandPage:
         """The page where weights are rounded by hand."""
         return cast("ByHandPage", self.page("by_hand"))
+
+    @property
+    def recipes(self) -> RecipesPage:
+        """The page on mixes."""
+        return cast("RecipesPage", self.page("recipes"))
 
     def picture_menu(self) -> QMenu:
         """What can be done with the picture of the page in view."""
@@ -76,8 +85,18 @@ class QuantizationLab(PagedLab):
         def ready() -> bool:
             return self.by_hand.rounded is not None
 
+        def planned() -> bool:
+            return self.recipes.planned is not None
+
         return [
             ("question", self.show_scene, ready),
             ("outlier", lambda: self.by_hand.prediction.answer(1), ready),
             ("super-block", lambda: self.by_hand.show_view(1), ready),
+            ("mix-question", lambda: self.frame.show_page("recipes"), planned),
+            ("mix", lambda: self.recipes.prediction.answer(1), planned),
+            (
+                "mixes",
+                lambda: self.recipes.show_mixes(("Q3_K_S", "Q3_K_M", "Q3_K_L", "Q4_K_S", "Q4_K_M")),
+                planned,
+            ),
         ]

@@ -150,7 +150,17 @@ class ByHandPage(QuantizationPage):
         column.setSpacing(8)
         column.addWidget(self.heading)
         column.addWidget(self.one)
+        self.parts = Table(
+            tr("Parts of the block"),
+            [
+                Column(tr("Part"), mono=True),
+                Column(tr("Bytes"), number=True),
+                Column(tr("What"), stretch=True),
+            ],
+        )
         column.addWidget(self.errors, 1)
+        column.addWidget(self.parts, 1)
+        column.addStretch()
 
     # Weights.
 
@@ -255,12 +265,13 @@ class ByHandPage(QuantizationPage):
         self.stack.setCurrentIndex(LINE if asking else self._view)
         on_line = asking or self._view == LINE
         self.views.setVisible(not asking)
-        for part in (self.spoil, self.undo, self.errors):
+        for part in (self.spoil, self.undo):
             part.setVisible(not asking)
         self.line_parts.setVisible(on_line)
         self.bits.setEnabled(on_line)
         self.super_parts.setVisible(not on_line)
         self.errors.setVisible(on_line and not asking)
+        self.parts.setVisible(not on_line)
         if self.weights is not None and self.rounded is not None:
             self._show_lines(self.weights, self.rounded, asking)
             self._show_super()
@@ -310,6 +321,7 @@ class ByHandPage(QuantizationPage):
         scales = small_scales(block)
         self.small.set_block(block, scales)
         self.bytes.set_block(block)
+        self.parts.set_rows([(p.name, str(p.end - p.begin), tr(p.about)) for p in block.parts])
         parts = " · ".join(
             tr("{name} ({n} B): {about}", name=p.name, n=p.end - p.begin, about=tr(p.about))
             for p in block.parts

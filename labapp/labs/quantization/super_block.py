@@ -62,9 +62,8 @@ class SmallBlocks(QWidget):
                 self._head(painter, theme, scales, j, wide)
                 for i in range(size):
                     x = j * wide + 3 + (i + 0.5) / size * (wide - 6)
-                    y, to = (
-                        middle - half * value / full for value in (weights[j * size + i], back[j * size + i])
-                    )
+                    n = j * size + i
+                    y, to = (middle - half * value / full for value in (weights[n], back[n]))
                     painter.setPen(QPen(mix(QColor(theme.weight), QColor(theme.panel), 0.5), 1))
                     painter.drawLine(QPointF(x, y), QPointF(x, to))
                     painter.setPen(QPen(QColor(CATEGORIES[0]), 2))
@@ -81,7 +80,7 @@ class SmallBlocks(QWidget):
         text = f"{scales.scales[j]}" if short else tr("scale {n}", n=scales.scales[j])
         painter.drawText(QRectF(j * wide, 2, wide, 16), Qt.AlignmentFlag.AlignCenter, text.replace("-", "−"))
         if scales.minima:
-            low = f"{scales.minima[j]}" if short else tr("minimum {n}", n=scales.minima[j])
+            low = f"{scales.minima[j]}" if short else tr("min {n}", n=scales.minima[j])
             painter.setPen(QColor(theme.secondary))
             painter.drawText(QRectF(j * wide, 18, wide, 16), Qt.AlignmentFlag.AlignCenter, low)
 
@@ -101,6 +100,7 @@ class BlockBytes(QWidget):
     def set_block(self, block: TakenApart) -> None:
         """Show the bytes of a block."""
         self._block = block
+        self.setMaximumHeight(round(TALLEST) * -(-len(block.raw) // self.COLUMNS))
         self.setAccessibleDescription(
             "; ".join(f"{p.name}: {p.end - p.begin} B, {p.about}" for p in block.parts)
         )

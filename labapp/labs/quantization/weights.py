@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.resources
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,12 +40,22 @@ class WeightTable:
     note: str
 
 
-def read_rows(model: str, shipped: Path, tensor: str) -> Iterator[Any]:
+def path_of(model: str) -> Path:
+    """Where a model lies.
+
+    Raises:
+        LabError: It is not installed.
+    """
+    if model == "smallworld":
+        return Path(str(importlib.resources.files("resources"))) / "lineage" / "base"
+    return known_path(model)
+
+
+def read_rows(model: str, tensor: str) -> Iterator[Any]:
     """The stage: read a tensor; one that the model does not have is replaced by a down projection.
 
     Args:
         model: Key of `MODELS`.
-        shipped: Folder of the models that come with the app.
         tensor: Its parameter's name.
 
     Raises:
@@ -55,7 +66,7 @@ def read_rows(model: str, shipped: Path, tensor: str) -> Iterator[Any]:
     from core.formats.weights import WeightReader
     from core.model.source import open_model
 
-    source = open_model(shipped / "base" if model == "smallworld" else known_path(model), MODELS[model])
+    source = open_model(path_of(model), MODELS[model])
     pieces = {
         name: found[0]
         for name, found in source.parameters.items()
