@@ -34,7 +34,7 @@ app.add_typer(evals_app, name="evals")
 
 WorkspaceOption = Annotated[Path | None, typer.Option("--workspace", help="Folder of the workspace.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per line; the last is the result.")]
-SHIPPED = {"base": "Small world, base"}
+SHIPPED = {"base": "Small world, base", "sft": "Small world, SFT", "aligned": "Small world, aligned"}
 """Models that ship, by the name of their folder."""
 PROGRESS_EVERY = 0.5  # s between two progress lines
 SCORED_AT_MOST = 20_000_000  # bytes of a text

@@ -31,7 +31,7 @@ class RowsChoice:
     )
     path: str = setting("", help="A file of JSON Lines in TRL's formats.")
     rows: int = setting(
-        4_480,
+        5_120,
         help="Rows of the small world that are drawn.",
         unit="rows",
         more_means="more different rows; they take longer to prepare",
@@ -158,13 +158,11 @@ class FinetunePreset:
 
 
 _SFT: dict[str, Any] = {
-    "steps": 140, "batch": 32, "optimizer": "adamw", "rate": 2e-4, "schedule": "wsd", "warmup": 20,
+    "steps": 160, "batch": 32, "optimizer": "adamw", "rate": 2e-4, "schedule": "wsd", "warmup": 20,
     "decay": 1.0, "weight_decay": 0.0, "evaluate_every": 20, "save_every": 40, "precision": "f32",
-    "evaluate_tokens": 8_192,
+    "evaluate_tokens": 8_192, "seed": 1,
 }  # fmt: skip
-_PREFER: dict[str, Any] = _SFT | {
-    "steps": 200, "batch": 16, "rate": 1e-4, "warmup": 10, "evaluate_every": 25, "save_every": 50,
-}  # fmt: skip
+_PREFER: dict[str, Any] = _SFT | {"steps": 150, "batch": 16, "rate": 1e-4, "warmup": 10, "evaluate_every": 15}
 _DPO = FinetuneSettings("dpo", beta=0.3, nll=3.0)
 
 
@@ -174,7 +172,7 @@ def _plan(
     return FinetunePlan(name, start, rows, method, TrainingSettings(**values), CHAT_PROMPTS)
 
 
-_PAIRS = RowsChoice(kind="preferences", rows=3_200)
+_PAIRS = RowsChoice(kind="preferences", rows=2_400)
 
 FINETUNE_PRESETS: tuple[FinetunePreset, ...] = (
     FinetunePreset(
