@@ -76,7 +76,7 @@ def test_a_mix_adds_up_to_its_bits(qtbot: QtBot, window: Window, lab: Quantizati
     rows = [page.bits.rows.row(i) for i in range(page.bits.rows.rowCount())]
     assert sum(float(row[3]) for row in rows[:-1]) == pytest.approx(float(rows[-1][3]), abs=2e-4)
     assert "4.9049 bits a weight, 5.02 GB" in page.summary()
-    kinds = dict((row[0], row[-1]) for row in page.numbers()[1])
+    kinds = {row[0]: row[-1] for row in page.numbers()[1]}
     assert kinds["output.weight"] == "Q6_K"
 
 
@@ -91,3 +91,31 @@ def test_rows_that_fit_no_super_block_are_said_to_fall_back(
     page.compute("smollm2")
     wait(qtbot, window, lambda: page.planned is not None and page.planned.model == "smollm2")
     assert "Q4_K_M asked" in page.title.text()
+
+
+def test_a_model_of_8_billion_is_tight_on_a_laptop(
+    qtbot: QtBot, window: Window, lab: QuantizationLab
+) -> None:
+    lab.frame.show_page("fits")
+    page = lab.fits
+    wait(qtbot, window, lambda: page.planned is not None)
+    assert page.numbers() == ((), ())
+    page.prediction.answer(1)
+    assert page.prediction.text.startswith("Yes.")
+    verdicts = {row[0]: row[-1] for row in page.numbers()[1]}
+    assert (verdicts["Q2_K"], verdicts["Q4_K_M"], verdicts["Q8_0"]) == ("fits", "tight", "no")
+    before = page.verdicts["Q4_K_M"].need.total
+    page.on_cpu.setValue(12)
+    assert page.verdicts["Q4_K_M"].need.total < before
+
+
+def test_a_small_model_is_asked_for_no_more_context_than_it_has(
+    qtbot: QtBot, window: Window, lab: QuantizationLab
+) -> None:
+    lab.frame.show_page("fits")
+    page = lab.fits
+    page.prediction.close_question()
+    page.compute("smallworld")
+    wait(qtbot, window, lambda: page.planned is not None and page.planned.model == "smallworld")
+    assert page.context_box.currentData() == page.planned.config.context == 256
+    assert page.verdicts["BF16"].word == "fits"

@@ -21,6 +21,7 @@ from labapp.words import tr
 
 if TYPE_CHECKING:
     from labapp.labs.quantization.by_hand import ByHandPage
+    from labapp.labs.quantization.fits import FitsPage
     from labapp.labs.quantization.recipes import RecipesPage
 
 
@@ -33,6 +34,7 @@ class QuantizationLab(PagedLab):
     pages = (
         ("by_hand", "Round by hand", "ByHandPage"),
         ("recipes", "What is Q4_K_M?", "RecipesPage"),
+        ("fits", "Does it fit?", "FitsPage"),
     )
 
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
@@ -53,6 +55,11 @@ class QuantizationLab(PagedLab):
     def recipes(self) -> RecipesPage:
         """The page on mixes."""
         return cast("RecipesPage", self.page("recipes"))
+
+    @property
+    def fits(self) -> FitsPage:
+        """The page on memory."""
+        return cast("FitsPage", self.page("fits"))
 
     def picture_menu(self) -> QMenu:
         """What can be done with the picture of the page in view."""
@@ -88,15 +95,16 @@ class QuantizationLab(PagedLab):
         def planned() -> bool:
             return self.recipes.planned is not None
 
+        def weighed() -> bool:
+            return self.fits.planned is not None
+
         return [
             ("question", self.show_scene, ready),
             ("outlier", lambda: self.by_hand.prediction.answer(1), ready),
             ("super-block", lambda: self.by_hand.show_view(1), ready),
             ("mix-question", lambda: self.frame.show_page("recipes"), planned),
             ("mix", lambda: self.recipes.prediction.answer(1), planned),
-            (
-                "mixes",
-                lambda: self.recipes.show_mixes(("Q3_K_S", "Q3_K_M", "Q3_K_L", "Q4_K_S", "Q4_K_M")),
-                planned,
-            ),
+            ("mixes", lambda: self.recipes.all.click(), planned),
+            ("fits-question", lambda: self.frame.show_page("fits"), weighed),
+            ("fits", lambda: self.fits.prediction.answer(1), weighed),
         ]

@@ -153,11 +153,10 @@ class ByHandPage(QuantizationPage):
         self.parts = Table(
             tr("Parts of the block"),
             [
-                Column(tr("Part"), mono=True),
-                Column(tr("Bytes"), number=True),
-                Column(tr("What"), stretch=True),
+                Column(tr("Part"), mono=True, stretch=True), Column(tr("First byte"), number=True),
+                Column(tr("Last byte"), number=True),
             ],
-        )
+        )  # fmt: skip
         column.addWidget(self.errors, 1)
         column.addWidget(self.parts, 1)
         column.addStretch()
@@ -321,7 +320,7 @@ class ByHandPage(QuantizationPage):
         scales = small_scales(block)
         self.small.set_block(block, scales)
         self.bytes.set_block(block)
-        self.parts.set_rows([(p.name, str(p.end - p.begin), tr(p.about)) for p in block.parts])
+        self.parts.set_rows([(p.name, str(p.begin), str(p.end - 1)) for p in block.parts])
         parts = " · ".join(
             tr("{name} ({n} B): {about}", name=p.name, n=p.end - p.begin, about=tr(p.about))
             for p in block.parts

@@ -67,12 +67,13 @@ class RecipesPage(QuantizationPage):
         )
         grid.addWidget(self.all, 2, 1)
         self.no_l = label(
-            tr("llama.cpp has no Q4_K_L. In files that others name _L, token embedding and output have Q8_0."),
+            tr("llama.cpp has no Q4_K_L. Files that others name _L have token embedding and output in "
+               "Q8_0."),
             "small", wrap=True,
         )  # fmt: skip
         self.taken_apart = label(
-            tr("Q4: codes of 4 bits.\nK: the block format, 256 weights with scales of few bits.\nM: the mix. S, "
-               "M and L spend few, more and most bits on the tensors where errors do harm."),
+            tr("Q4: codes of 4 bits.\nK: the block format, 256 weights with scales of few bits.\nM: the mix. "
+               "S, M and L spend few, more and most bits on the tensors where errors do harm."),
             "small", wrap=True,
         )  # fmt: skip
         self.controls = controls(
@@ -165,6 +166,7 @@ class RecipesPage(QuantizationPage):
                 if asking else tr("{mix}: where the bits go", mix=last.recipe.name)
             )  # fmt: skip
             self.title.setText("" if last.title == last.recipe.name else last.title)
+            self.title.setVisible(bool(self.title.text()) and not asking)
             self.bits.set_rows([] if asking else self._bit_rows(last))
         self.caption.setText(self.summary())
 
@@ -181,20 +183,20 @@ class RecipesPage(QuantizationPage):
             (kind, f"{n}", f"{100 * weights / plan.numbers:.2f}", f"{8 * size / plan.numbers:.4f}")
             for kind, n, weights, size in self._shares(plan)
         ]
-        return [*rows, (tr("together"), f"{len(plan.choices)}", "100.00", f"{plan.bits_per_weight:.4f}")]
+        return [*rows, (tr("sum"), f"{len(plan.choices)}", "100.00", f"{plan.bits_per_weight:.4f}")]
 
     def summary(self) -> str:
         if self.planned is None or self.prediction.asking:
             return ""
         plan = self.plans()[-1]
         added = " + ".join(
-            tr("{bits:.4g} × {share:.1f} % {kind}", bits=8 * size / weights, kind=kind,
+            tr("{bits:.5g} × {share:.4g} % {kind}", bits=8 * size / weights, kind=kind,
                share=100 * weights / plan.numbers)
             for kind, _, weights, size in self._shares(plan)
         )  # fmt: skip
         return tr(
-            "{mix} on {model}: {added} = {bits:.4f} bits a weight, {size:.2f} GB. Norms and biases stay as they "
-            "are.",
+            "{mix} on {model}: {added} = {bits:.4f} bits a weight, {size:.2f} GB. Norms and biases "
+            "stay as they are.",
             mix=plan.recipe.name, model=self.model.currentText(), added=added, bits=plan.bits_per_weight,
             size=plan.bytes / 1e9,
         )  # fmt: skip

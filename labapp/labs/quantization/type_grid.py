@@ -17,11 +17,12 @@ from labapp.words import tr
 if TYPE_CHECKING:
     from core.quantization.recipes import Choice, Plan
 
-TALLEST = 28.0  # px of a row
+TALLEST = 44.0  # px of a row
 HEAD = 40.0  # px of a mix's name and bits
 FOOT = 22.0  # px of the layers' numbers
 LEGEND = 22.0  # px
-LETTERED = 17.0  # px of a cell's width from which on its type is written into it
+LETTERED = 17.0  # px of neighboring cells of one type, from which on it is written into them
+ALONE = 26.0  # px of the cell of a tensor that belongs to no layer, at least
 COLORS = {"Q3_K": 4, "Q4_K": 0, "Q5_K": 2, "Q6_K": 1, "Q8_0": 5, "Q4_0": 3, "Q5_0": 7, "Q5_1": 6}
 _LAYER = re.compile(r"blk\.(\d+)\.(\w+)\.weight")
 _OUTSIDE = {"token_embd.weight": "token_embd", "output.weight": "output"}
@@ -45,6 +46,19 @@ def cells_of(plan: Plan) -> dict[tuple[str, int], Choice]:
             found[layer[2], int(layer[1])] = choice
         elif choice.why != "kept" and name in _OUTSIDE:
             found[_OUTSIDE[name], 0] = choice
+    return found
+
+
+def runs(choices: Sequence[Choice | None]) -> list[tuple[str, int, int]]:
+    """Neighbors of one type: the type, the first, and the one after the last."""
+    found: list[tuple[str, int, int]] = []
+    for n, choice in enumerate(choices):
+        if choice is None:
+            continue
+        if found and found[-1][0] == choice.kind and found[-1][2] == n:
+            found[-1] = (choice.kind, found[-1][1], n + 1)
+        else:
+            found.append((choice.kind, n, n + 1))
     return found
 
 
@@ -89,7 +103,7 @@ class TypeGrid(QWidget):
         if not self._plans:
             return
         theme = theme_of(self)
-        names, panel, cell, high = self._geometry()
+        names, panel, _, high = self._geometry()
         with QPainter(self) as painter:
             painter.setPen(QColor(theme.text))
             side = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -113,16 +127,14 @@ class TypeGrid(QWidget):
             painter.drawText(QRectF(left, 18, panel, 18), middle, bits)
         gap = 1.0 if cell >= 4 else 0.0
         for (row, layer), choice in cells.items():
-            box = QRectF(
-                left + layer * cell, HEAD + self._rows.index(row) * high, max(1.0, cell - gap), high - 1
-            )
+            wide = max(cell - gap, ALONE if row in _OUTSIDE.values() else 1.0)
+            box = QRectF(left + layer * cell, HEAD + self._rows.index(row) * high, wide, high - 1)
             if self._hidden:
                 painter.fillRect(box, QColor(theme.line))
                 continue
             painter.fillRect(box, self._color(choice.kind, theme))
-            if cell >= LETTERED and high >= 13:
-                painter.setPen(QColor(theme.text))
-                painter.drawText(box, Qt.AlignmentFlag.AlignCenter, short(choice.kind))
+        if not self._hidden and high >= 13:
+            self._letter(painter, theme, cells, left)
         painter.setPen(QColor(theme.secondary))
         foot = HEAD + len(self._rows) * high
         last = f"{self._layers - 1}"
@@ -130,6 +142,19 @@ class TypeGrid(QWidget):
         if cell * self._layers > 90:
             right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
             painter.drawText(QRectF(left, foot, cell * self._layers, FOOT), right, last)
+
+    def _letter(
+        self, painter: QPainter, theme: Theme, cells: dict[tuple[str, int], Choice], left: float
+    ) -> None:
+        """Write the type into each run of cells that has room for it."""
+        _, _, cell, high = self._geometry()
+        painter.setPen(QColor(theme.text))
+        for r, row in enumerate(self._rows):
+            for kind, first, end in runs([cells.get((row, n)) for n in range(self._layers)]):
+                wide = max((end - first) * cell, ALONE if row in _OUTSIDE.values() else 0.0)
+                box = QRectF(left + first * cell, HEAD + r * high, wide, high - 1)
+                if box.width() >= LETTERED:
+                    painter.drawText(box, Qt.AlignmentFlag.AlignCenter, short(kind))
 
     def _color(self, kind: str, theme: Theme) -> QColor:
         strong = QColor(CATEGORIES[COLORS[kind]]) if kind in COLORS else QColor(theme.secondary)
