@@ -183,6 +183,11 @@ class DimensionsPage(SubjectPage):
         self._lower.addWidget(self.plot, 1)
         self._draw()
 
+    @property
+    def plots_there(self) -> bool:
+        """Whether the curve can be drawn."""
+        return self.plot is not None
+
     # Actions.
 
     def show_first(self) -> None:

@@ -244,6 +244,11 @@ class SensesPage(EmbeddingsPage):
             self._curves_row.addWidget(plot, 1)
         self._draw()
 
+    @property
+    def plots_there(self) -> bool:
+        """Whether the curves can be drawn."""
+        return bool(self.plots)
+
     def secondary(self) -> str:
         """Color of the legends' text."""
         from labapp.theme import theme_of
