@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from labapp.labs.quantization import QuantizationLab
@@ -119,3 +120,20 @@ def test_a_small_model_is_asked_for_no_more_context_than_it_has(
     wait(qtbot, window, lambda: page.planned is not None and page.planned.model == "smallworld")
     assert page.context_box.currentData() == page.planned.config.context == 256
     assert page.verdicts["BF16"].word == "fits"
+
+
+def test_a_weight_moves_along_its_line_and_no_farther_than_eight_times_the_largest(
+    qtbot: QtBot, lab: QuantizationLab
+) -> None:
+    page = lab.by_hand
+    page.prediction.close_question()
+    line, before = page.line, float(page.weights[page.at])
+    for _ in range(3):
+        qtbot.keyClick(line, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    assert float(page.weights[page.at]) > before
+    qtbot.keyClick(line, Qt.Key.Key_Right)
+    assert page.at == 11
+    for _ in range(400):
+        qtbot.keyClick(line, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    row = page.table.values[page.row.value()]
+    assert float(page.weights[11]) == pytest.approx(8 * float(row.abs().max()))

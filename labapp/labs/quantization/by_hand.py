@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSpinBox, QStackedWidget, 
 
 from core.tokenizer.known import known_tokenizers
 from labapp.labs.quantization.number_line import Lane, NumberLine
-from labapp.labs.quantization.page import Numbers, QuantizationPage, number
+from labapp.labs.quantization.page import Numbers, QuantizationPage, figures, number
 from labapp.labs.quantization.super_block import BlockBytes, SmallBlocks
 from labapp.labs.quantization.weights import MODELS, ROWS, WeightTable, read_rows
 from labapp.scenes import read_json
@@ -286,9 +286,9 @@ class ByHandPage(QuantizationPage):
             if not asking:
                 scale = float(rounded.scale[g])
                 says = tr("Block {n}: scale {scale}, RMS error {error} (n = {size})", n=g + 1,
-                          scale=number(scale), error=number(error), size=size)  # fmt: skip
+                          scale=figures(scale), error=figures(error), size=size)  # fmt: skip
                 zero = "–" if self.levels.currentData() else str(int(rounded.zero[g]))
-                rows.append((str(g + 1), number(scale), zero, number(error)))
+                rows.append((str(g + 1), figures(scale), zero, figures(error)))
             back = () if asking else tuple(rounded.back[part].tolist())
             levels = () if asking else tuple(rounded.levels(g).tolist())
             lanes.append(Lane(tuple(weights[part].tolist()), back, levels, says))
@@ -300,7 +300,7 @@ class ByHandPage(QuantizationPage):
         if self._view == SUPER and not asking:
             return
         at, value = self.at, float(weights[self.at])
-        self.heading.setText(tr("Weight {n}: {value}", n=at, value=number(value)))
+        self.heading.setText(tr("Weight {n}: {value}", n=at, value=figures(value)))
         if asking:
             self.one.setText(tr("The answer is shown after the question above."))
             return
@@ -308,7 +308,7 @@ class ByHandPage(QuantizationPage):
         code = int(rounded.codes[at]) - int(rounded.zero[g])
         self.one.setText(
             tr("{code} × {scale} = {back}, off by {wrong}", code=str(code).replace("-", "−"),
-               scale=number(float(rounded.scale[g])), back=number(back), wrong=number(back - value))
+               scale=figures(float(rounded.scale[g])), back=figures(back), wrong=figures(back - value))
         )  # fmt: skip
 
     def _show_super(self) -> None:
@@ -328,8 +328,8 @@ class ByHandPage(QuantizationPage):
         self.legend.setText(parts)
         if self._view == SUPER and not self.prediction.asking:
             self.heading.setText(tr("Two layers of scales"))
-            what = tr("A small block's scale is its whole number times d = {d}", d=number(scales.d, 6))
-            low = tr(", its minimum the lower one times dmin = {d}", d=number(scales.dmin, 6))
+            what = tr("A small block's scale is its whole number times d = {d}", d=figures(scales.d))
+            low = tr(", its minimum the lower one times dmin = {d}", d=figures(scales.dmin))
             self.one.setText(f"{what}{low if scales.minima else ''}.")
 
     def summary(self) -> str:
@@ -338,15 +338,15 @@ class ByHandPage(QuantizationPage):
         if self._view == SUPER and self.block is not None:
             size = len(self.block.raw)
             return tr(
-                "{kind}: 256 weights in {size} bytes, {bits:.4g} bits a weight; RMS error {error} (n = 256).",
-                kind=self.block.kind, size=size, bits=size / 32, error=number(self.block.error),
+                "{kind}: 256 weights in {size} bytes, {bits:.5g} bits a weight; RMS error {error} (n = 256).",
+                kind=self.block.kind, size=size, bits=size / 32, error=figures(self.block.error),
             )  # fmt: skip
         made = self.rounded
         return tr(
-            "{bits} bits, blocks of {size}: {cost:.4g} bits a weight with the scales; RMS error {error}, "
+            "{bits} bits, blocks of {size}: {cost:.5g} bits a weight with the scales; RMS error {error}, "
             "largest {largest} (n = {n}).",
             bits=self.bits.value(), size=self.size.currentData(), cost=made.bits_per_weight,
-            error=number(made.error), largest=number(made.largest), n=SHOWN,
+            error=figures(made.error), largest=figures(made.largest), n=SHOWN,
         )  # fmt: skip
 
     def _answered(self, index: int) -> None:
@@ -361,7 +361,7 @@ class ByHandPage(QuantizationPage):
             self.prediction.reveal(
                 tr("{said} The RMS error of the other {n} goes from {before} to {after}; the other "
                    "blocks keep theirs.",
-                   said=said, n=self.size.currentData() - 1, before=number(before), after=number(after))
+                   said=said, n=self.size.currentData() - 1, before=figures(before), after=figures(after))
             )  # fmt: skip
         self._show()
 

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QSpinBox, 
 from core.stages import once
 from labapp.labs.quantization.models import Planned, models, plan_all
 from labapp.labs.quantization.need_bars import NeedBar, NeedBars
-from labapp.labs.quantization.page import Numbers, QuantizationPage
+from labapp.labs.quantization.page import Numbers, QuantizationPage, size_text
 from labapp.scenes import read_json
 from labapp.widgets.parts import card, controls, field, inset, label
 from labapp.widgets.prediction import Prediction
@@ -107,7 +107,7 @@ class FitsPage(QuantizationPage):
 
     def _build_details(self) -> None:
         self.heading = label("", "heading", wrap=True)
-        self.sums = Table(tr("The sum"), [Column(tr("Part"), stretch=True), Column(tr("GiB"), number=True)])
+        self.sums = Table(tr("The sum"), [Column(tr("Part"), stretch=True), Column(tr("Size"), number=True)])
         self.details = QWidget()
         column = QVBoxLayout(self.details)
         column.setContentsMargins(14, 8, 14, 8)
@@ -206,16 +206,26 @@ class FitsPage(QuantizationPage):
         need = made.need
         return tuple(part / GIB for part in (need.weights, need.cache, need.computing, need.driver))
 
+    def _sum(self, made: Verdict) -> str:
+        """The sum in words, in a unit that shows something."""
+        need = made.need
+        if need.total >= GIB / 10:
+            return str(need)
+        parts = (need.weights, need.cache, need.computing, need.driver)
+        return " + ".join(size_text(part) for part in parts) + f" = {size_text(need.total)}"
+
     def _sum_rows(self, made: Verdict) -> list[tuple[str, str]]:
         names = ("Weights", "Cache of keys and values", "Room for computing", "Driver")
-        rows = [(tr(name), f"{part:.2f}") for name, part in zip(names, self._parts(made), strict=True)]
+        rows = [
+            (tr(name), size_text(part * GIB)) for name, part in zip(names, self._parts(made), strict=True)
+        ]
         rows += [
-            (tr("Sum"), f"{made.need.total / GIB:.2f}"),
-            (tr("There are"), f"{made.capacity / GIB:.2f}"),
-            (tr("The desktop leaves"), f"{made.left / GIB:.2f}"),
+            (tr("Sum"), size_text(made.need.total)),
+            (tr("There are"), size_text(made.capacity)),
+            (tr("The desktop leaves"), size_text(made.left)),
         ]
         if made.need.beside:
-            rows.append((tr("Beside, in the computer"), f"{made.need.beside / GIB:.2f}"))
+            rows.append((tr("Beside, in the computer"), size_text(made.need.beside)))
         return rows
 
     def summary(self) -> str:
@@ -225,7 +235,7 @@ class FitsPage(QuantizationPage):
         return tr(
             "{model} as {recipe} with {context} tokens: weights + cache + computing + driver = {sum}. {says}",
             model=self.model.currentText(), recipe=self.recipe.currentText(),
-            context=self.context_box.currentText(), sum=str(made.need), says=tr(SAYS[made.word]),
+            context=self.context_box.currentText(), sum=self._sum(made), says=tr(SAYS[made.word]),
         )  # fmt: skip
 
     def _answered(self, index: int) -> None:
@@ -236,7 +246,7 @@ class FitsPage(QuantizationPage):
         right = ("fits", "tight", "no")[index] == made.word
         self.prediction.reveal(
             tr("{said} {sum} of {n:.2f} GiB. {says}", said=tr("Yes.") if right else tr("Not quite."),
-               sum=str(made.need), n=made.capacity / GIB, says=tr(SAYS[made.word]))
+               sum=self._sum(made), n=made.capacity / GIB, says=tr(SAYS[made.word]))
         )  # fmt: skip
         self._show()
 
@@ -245,7 +255,7 @@ class FitsPage(QuantizationPage):
             return (), ()
         columns = ("recipe", "weights, GiB", "cache", "computing", "driver", "verdict")
         return tuple(tr(name) for name in columns), [
-            (name, *(f"{part:.3f}" for part in self._parts(made)), tr(made.word))
+            (name, *(f"{part:.4f}" for part in self._parts(made)), tr(made.word))
             for name, made in self.verdicts.items()
         ]
 

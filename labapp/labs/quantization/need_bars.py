@@ -9,10 +9,12 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from labapp.labs.quantization.page import size_text
 from labapp.theme import CATEGORIES, Theme, mix, theme_of
 from labapp.words import tr
 
-TALLEST = 52.0  # px of a row
+GIB = 1 << 30
+TALLEST = 60.0  # px of a row
 LEGEND = 24.0  # px
 HEAD = 20.0  # px for the capacity's name
 COLORS = (0, 1, 2, 3)
@@ -94,7 +96,7 @@ class NeedBars(QWidget):
             painter.fillRect(QRectF(x, row.top() + 4, part * row.width(), row.height() - 8), color)
             x += part * row.width()
         painter.setPen(QColor(theme.text))
-        text = tr("{n:.2f} GiB, {word}", n=sum(bar.parts), word=tr(bar.word))
+        text = tr("{size}, {word}", size=size_text(sum(bar.parts) * GIB), word=tr(bar.word))
         left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         wide = self.fontMetrics().horizontalAdvance(text) + 8.0
         box = QRectF(x + 7, row.top(), wide, row.height())

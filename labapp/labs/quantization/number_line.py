@@ -89,8 +89,8 @@ class NumberLine(QWidget):
         line = QColor(theme.secondary)
         painter.setPen(QPen(line, 1))
         painter.drawLine(QPointF(MARGIN, base), QPointF(self.width() - MARGIN, base))
-        for i, weight in enumerate(lane.weights):
-            marked = first + i == self.at
+        for i in sorted(range(n), key=lambda i: first + i == self.at):  # the marked one above the others
+            weight, marked = lane.weights[i], first + i == self.at
             x, y = self._x(weight), self._place(i, n, top, high)
             color = QColor(theme.accent if marked else theme.weight)
             if lane.back:

@@ -45,3 +45,21 @@ def number(value: float, digits: int = 4) -> str:
     """
     text = f"{value:.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")
+
+
+def figures(value: float) -> str:
+    """A number with three significant digits.
+
+    >>> figures(-0.000573), figures(0.0465)
+    ('−0.000573', '0.0465')
+    """
+    return f"{value:.3g}".replace("-", "−")
+
+
+def size_text(size: float) -> str:
+    """Bytes of memory as a person reads them.
+
+    >>> size_text(5.7 * 2**30), size_text(4_200_000)
+    ('5.70 GiB', '4.0 MiB')
+    """
+    return f"{size / 2**30:.2f} GiB" if size >= 0.1 * 2**30 else f"{size / 2**20:.1f} MiB"

@@ -195,10 +195,10 @@ class RecipesPage(QuantizationPage):
             for kind, _, weights, size in self._shares(plan)
         )  # fmt: skip
         return tr(
-            "{mix} on {model}: {added} = {bits:.4f} bits a weight, {size:.2f} GB. Norms and biases "
+            "{mix} on {model}: {added} = {bits:.4f} bits a weight, {size}. Norms and biases "
             "stay as they are.",
             mix=plan.recipe.name, model=self.model.currentText(), added=added, bits=plan.bits_per_weight,
-            size=plan.bytes / 1e9,
+            size=f"{plan.bytes / 1e9:.2f} GB" if plan.bytes > 5e8 else f"{plan.bytes / 1e6:.2f} MB",
         )  # fmt: skip
 
     def _answered(self, index: int) -> None:

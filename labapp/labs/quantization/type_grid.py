@@ -17,11 +17,10 @@ from labapp.words import tr
 if TYPE_CHECKING:
     from core.quantization.recipes import Choice, Plan
 
-TALLEST = 44.0  # px of a row
+TALLEST = 60.0  # px of a row
 HEAD = 40.0  # px of a mix's name and bits
 FOOT = 22.0  # px of the layers' numbers
 LEGEND = 22.0  # px
-LETTERED = 17.0  # px of neighboring cells of one type, from which on it is written into them
 ALONE = 26.0  # px of the cell of a tensor that belongs to no layer, at least
 COLORS = {"Q3_K": 4, "Q4_K": 0, "Q5_K": 2, "Q6_K": 1, "Q8_0": 5, "Q4_0": 3, "Q5_0": 7, "Q5_1": 6}
 _LAYER = re.compile(r"blk\.(\d+)\.(\w+)\.weight")
@@ -31,10 +30,10 @@ _OUTSIDE = {"token_embd.weight": "token_embd", "output.weight": "output"}
 def short(kind: str) -> str:
     """A type's name as it fits into a cell.
 
-    >>> short("Q4_K"), short("Q8_0")
-    ('4K', '8')
+    >>> short("Q4_K"), short("Q5_1")
+    ('4K', '5_1')
     """
-    return kind.removeprefix("Q").replace("_0", "").replace("_", "")
+    return kind.removeprefix("Q").replace("_K", "K")
 
 
 def cells_of(plan: Plan) -> dict[tuple[str, int], Choice]:
@@ -153,7 +152,7 @@ class TypeGrid(QWidget):
             for kind, first, end in runs([cells.get((row, n)) for n in range(self._layers)]):
                 wide = max((end - first) * cell, ALONE if row in _OUTSIDE.values() else 0.0)
                 box = QRectF(left + first * cell, HEAD + r * high, wide, high - 1)
-                if box.width() >= LETTERED:
+                if box.width() >= self.fontMetrics().horizontalAdvance(short(kind)) + 2:
                     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, short(kind))
 
     def _color(self, kind: str, theme: Theme) -> QColor:
