@@ -75,9 +75,7 @@ def by_number(title: str, values: npt.NDArray[np.float64], unit: str = "") -> Co
     for n in range(SHADES):
         share = 2 * n / (SHADES - 1)
         a, b, s = (LOW, MIDDLE, share) if share <= 1 else (MIDDLE, HIGH, share - 1)
-        palette.append(
-            QColor(*(round(x + (y - x) * s) for x, y in zip(a.getRgb()[:3], b.getRgb()[:3], strict=True)))
-        )
+        palette.append(QColor(*(round(x + (y - x) * s) for x, y in zip(_parts(a), _parts(b), strict=True))))
     ends: tuple[tuple[int, float], ...] = ()
     if len(order):
         ends = ((0, float(order[0])), (SHADES // 2, float(np.median(order))), (SHADES - 1, float(order[-1])))
@@ -85,6 +83,10 @@ def by_number(title: str, values: npt.NDArray[np.float64], unit: str = "") -> Co
         (n, f"{value:,.3g}{unit}" if abs(value) < 1000 else f"{value:,.0f}{unit}") for n, value in ends
     )
     return Coloring(title, colors, tuple(palette), legend)
+
+
+def _parts(color: QColor) -> tuple[int, int, int]:
+    return color.red(), color.green(), color.blue()
 
 
 class Legend(QWidget):

@@ -237,8 +237,8 @@ class SensesPage(EmbeddingsPage):
             if n in (1, 3, 5, 6):
                 series.item.setPen(series.item.opts["pen"].color(), width=2, style=Qt.PenStyle.DashLine)
         self.plots = [cosines, told]
-        for plot in self.plots:
-            legend = plot.view.getPlotItem().addLegend(offset=(8, -8), labelTextColor=self.secondary())
+        for plot, corner in zip(self.plots, ((8, -8), (-8, -8)), strict=True):
+            legend = plot.view.getPlotItem().addLegend(offset=corner, labelTextColor=self.secondary())
             for series in plot.series:
                 legend.addItem(series.item, series.name)
             self._curves_row.addWidget(plot, 1)
@@ -291,6 +291,7 @@ class SensesPage(EmbeddingsPage):
         """Read the sentences; the model is loaded first where it is not."""
         if self.loaded is None:
             self._wanted = True
+            self.heading.setText(tr("The model is being loaded…"))
             self.picker.pick(self._first_model())
         else:
             self.lab.attempt(self._go_read, self.loaded)
@@ -320,6 +321,7 @@ class SensesPage(EmbeddingsPage):
                 tr("Begin each line with its sense and a colon."),
             )
         word = self.word.text()
+        self.heading.setText(tr("{n} sentences are being read…", n=len(sentences)))
         self.lab.ask(
             "senses", lambda: read_senses(loaded, sentences, word, senses, labels),
             tr("Reading {n} sentences", n=len(sentences)), self._show,

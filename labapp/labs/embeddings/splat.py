@@ -77,7 +77,7 @@ def normalized(points: Floats) -> Floats:
     made = np.zeros((len(points), 3), dtype=np.float32)
     if not len(points):
         return made
-    good: npt.NDArray[np.bool_] = np.isfinite(points).all(axis=1)
+    good = np.asarray(np.isfinite(points).all(axis=1))
     if not good.any():
         return made
     shown = np.where(good[:, None], points, 0).astype(np.float32)
