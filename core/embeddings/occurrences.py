@@ -34,6 +34,8 @@ about after along also been before behind from have here into near over should t
 these they this under until very went were what when where which while will with would your
 """  # words of four letters and more that tell nothing
 _SMALL_WORDS = frozenset(_COMMON.split())
+_LONG_WORD = re.compile(r"[^\W\d_]{4,}")
+_LETTER = re.compile(r"\w")
 
 
 @dataclass(frozen=True)
@@ -199,8 +201,14 @@ def word_in(text: str, word: str) -> tuple[int, int] | None:
     >>> word_in("The banker left the Bank.", "bank")
     (20, 24)
     """
-    found = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE)
-    return found.span() if found else None
+    low, wanted = text.lower(), word.lower()
+    begin = low.find(wanted)
+    while begin >= 0:
+        end = begin + len(wanted)
+        if not _LETTER.match(low[max(0, begin - 1) : begin]) and not _LETTER.match(low[end : end + 1]):
+            return begin, end
+        begin = low.find(wanted, end)
+    return None
 
 
 def _occurrences(
@@ -307,7 +315,7 @@ def _telling(text: str) -> list[str]:
     >>> _telling("We went to the muddy old river")
     ['muddy', 'river']
     """
-    return [w for w in re.findall(r"[^\W\d_]{4,}", text.casefold()) if w not in _SMALL_WORDS]
+    return [w for w in _LONG_WORD.findall(text.casefold()) if w not in _SMALL_WORDS]
 
 
 def same_so_far(sentences: Sequence[str], word: str) -> list[tuple[int, ...]]:
