@@ -21,6 +21,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+collect_ignore = ["oracles/llama_cpp_child.py"]  # a program for a process of its own
 ROOT = Path(__file__).resolve().parent.parent
 SEED = 20_240_229
 FIGURES: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
