@@ -53,6 +53,9 @@ class Hand:
         end = time.monotonic() + PATIENCE_S
         while not there():
             self.app.processEvents()
+            if there():
+                return
+            time.sleep(0.001)  # a loop that never rests would take a core from the worker
             if time.monotonic() > end:
                 sys.exit(
                     "error: the window did not get there. / try: run it on a machine with nothing else to do."
