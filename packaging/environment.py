@@ -29,7 +29,7 @@ from machine import Trouble
 ROOT = Path(__file__).resolve().parent.parent
 TORCH = "torch==2.13.0"
 EXTRAS = {
-    "test": "what the tests need (30 MB to fetch, 0.1 GB on disk)",
+    "test": "what the tests need (170 MB to fetch, 0.4 GB on disk)",
     "check": "the checking tools (30 MB to fetch, 0.1 GB on disk)",
 }
 SIGN_OF_LIFE = 10.0  # seconds without a line after which the set-up says that it is still at work
@@ -156,7 +156,7 @@ class Environment:
                 self._make_venv()
                 self._install_torch()
                 self._install(
-                    "the app and its libraries (150 MB to fetch, 0.5 GB on disk)", ["-e", str(self.root)]
+                    "the app and its libraries (200 MB to fetch, 0.7 GB on disk)", ["-e", str(self.root)]
                 )
             if data_too:
                 self._write_stamp(["app"], self._install_data(data))
