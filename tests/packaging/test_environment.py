@@ -71,7 +71,7 @@ def test_a_first_start_does_every_step_and_says_each(lab: Pretended) -> None:
     assert [line for line in lab.said if line.startswith("Step")] == [
         f"Step 1 of 5: Making a Python environment in {lab.folder}",
         "Step 2 of 5: Installing PyTorch for CPUs (190 MB to fetch, 0.7 GB on disk)",
-        "Step 3 of 5: Installing the app and its libraries (150 MB to fetch, 0.5 GB on disk)",
+        "Step 3 of 5: Installing the app and its libraries (200 MB to fetch, 0.7 GB on disk)",
         "Step 4 of 5: Installing a model (9 MB)",
         "Step 5 of 5: Installing a font (1 MB)",
     ]

@@ -61,7 +61,7 @@ NOT_ALLOWED = (
             "HTTPS_PROXY=",
         ),
         (NO_WHEEL, "The package index has no torch==2.13.0 for Python", "Python from 3.11 to 3.14"),
-        (DISK_FULL, "The disk became full while installing PyTorch", "Free 2.5 GB"),
+        (DISK_FULL, "The disk became full while installing PyTorch", "Free 2.9 GB"),
         (CERTIFICATE, "a certificate that this machine does not trust", "export PIP_CERT="),
         (WRONG_HASH, "not the file that was pinned (its sha256 differs)", "Nothing was installed"),
         (NO_ENSUREPIP, "This Python cannot make virtual environments.", "venv"),

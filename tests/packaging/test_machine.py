@@ -146,8 +146,8 @@ def test_a_full_disk_is_noticed_before_anything_is_fetched(
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda path: Usage(10e9, 9.5e9, 0.5e9))
     trouble = machine.disk_trouble(str(tmp_path))
     assert trouble is not None
-    assert f"{tmp_path} has 0.5 GB free, the set-up needs 2.5 GB" in trouble.cause
-    assert trouble.remedy.startswith("Free 2.0 GB")
+    assert f"{tmp_path} has 0.5 GB free, the set-up needs 2.9 GB" in trouble.cause
+    assert trouble.remedy.startswith("Free 2.4 GB")
 
 
 def test_a_small_folder_for_temporary_files_is_noticed(
