@@ -64,6 +64,7 @@ class AnalogyPage(SubjectPage):
         for n, (key, sign) in enumerate(WORDS):
             line = WordLine(self.subject, names[key])
             line.row_chosen.connect(lambda _: self.solve())
+            line.setMinimumHeight(line.sizeHint().height())  # in a low window a grid gives its rows less
             self.lines[key] = line
             signs = label(sign, "heading")
             signs.setFixedWidth(14)
@@ -85,10 +86,9 @@ class AnalogyPage(SubjectPage):
         self.presets = QGridLayout()
         self.presets.setContentsMargins(0, 0, 0, 0)
         self.presets.setSpacing(4)
-        self.note = label("", "small", wrap=True)
         self.controls = controls(
             self.top, grid, field(tr("Measured"), self.centering, tr("From where vectors are measured")), row,
-            label(tr("Presets"), "small"), self.presets, self.note,
+            label(tr("Presets"), "small"), self.presets,
         )  # fmt: skip
         self._show_presets()
 
