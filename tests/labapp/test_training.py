@@ -112,10 +112,12 @@ def test_a_run_is_paused_taken_one_step_and_stopped_and_goes_on(qtbot: QtBot, he
     run.change_rate(0.5)
     assert "0.5" in run.rate_says.text()
     seen = len(run.history.steps)
-    run.one_step()
-    run.one_step()
-    run.one_step()
-    qtbot.waitUntil(lambda: bool(run.history.changes) and len(run.history.steps) > seen, timeout=PATIENCE)
+
+    def stepped() -> bool:
+        run.one_step()  # a look at validation between two steps takes several
+        return bool(run.history.changes) and len(run.history.steps) > seen
+
+    qtbot.waitUntil(stepped, timeout=PATIENCE)
     run.stop()
     wait(qtbot, window, lambda: run.heard is None)
     stopped_at = read_history(run.folder).steps[-1].step  # type: ignore[arg-type]
