@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QSpinBox, 
 from core.stages import once
 from labapp.labs.quantization.models import Planned, models, plan_all
 from labapp.labs.quantization.need_bars import NeedBar, NeedBars
-from labapp.labs.quantization.page import Numbers, QuantizationPage, size_text
+from labapp.labs.quantization.page import Numbers, QuantizationPage, column, size_text
 from labapp.scenes import read_json
 from labapp.widgets.parts import card, controls, field, inset, label
 from labapp.widgets.prediction import Prediction
@@ -97,24 +97,18 @@ class FitsPage(QuantizationPage):
         self.bars = NeedBars(tr("Memory that each recipe takes"))
         self.bars_card = card(self.bars, margin=10, grows=self.bars)
         self.caption = label("", "", wrap=True)
-        self.picture = QWidget()
-        layout = QVBoxLayout(self.picture)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(8)
-        layout.addWidget(self.prediction)
-        layout.addWidget(self.bars_card, 1)
-        layout.addWidget(self.caption)
+        self.picture = column(self.prediction, self.bars_card, self.caption, grows=self.bars_card)
 
     def _build_details(self) -> None:
         self.heading = label("", "heading", wrap=True)
         self.sums = Table(tr("The sum"), [Column(tr("Part"), stretch=True), Column(tr("Size"), number=True)])
         self.details = QWidget()
-        column = QVBoxLayout(self.details)
-        column.setContentsMargins(14, 8, 14, 8)
-        column.setSpacing(8)
-        column.addWidget(self.heading)
-        column.addWidget(self.sums, 1)
-        column.addStretch()
+        layout = QVBoxLayout(self.details)
+        layout.setContentsMargins(14, 8, 14, 8)
+        layout.setSpacing(8)
+        layout.addWidget(self.heading)
+        layout.addWidget(self.sums, 1)
+        layout.addStretch()
 
     # What is shown.
 

@@ -6,6 +6,8 @@ import csv
 import io
 from collections.abc import Sequence
 
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
 from labapp.pages import LabPage
 
 Numbers = tuple[Sequence[str], Sequence[Sequence[str]]]
@@ -22,6 +24,18 @@ class QuantizationPage(LabPage):
     def summary(self) -> str:
         """The picture in a sentence; "" while there is nothing to say."""
         return ""
+
+
+def column(*parts: QWidget, grows: QWidget) -> QWidget:
+    """Widgets one below the other, as the middle of a page; one of them takes the room that is left."""
+    made = QWidget()
+    layout = QVBoxLayout(made)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(8)
+    for part in parts:
+        layout.addWidget(part)
+    layout.setStretchFactor(grows, 1)
+    return made
 
 
 def as_csv(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QComboBox, QGridLayout, QVBoxLayout, QWidget
 
 from core.stages import once
 from labapp.labs.quantization.models import Planned, models, plan_all
-from labapp.labs.quantization.page import Numbers, QuantizationPage
+from labapp.labs.quantization.page import Numbers, QuantizationPage, column
 from labapp.labs.quantization.type_grid import TypeGrid
 from labapp.scenes import read_json
 from labapp.widgets.parts import button, card, controls, field, label
@@ -88,13 +88,7 @@ class RecipesPage(QuantizationPage):
         self.grid = TypeGrid(tr("Type of each tensor, layer by layer"))
         self.grid_card = card(self.grid, margin=10, grows=self.grid)
         self.caption = label("", "", wrap=True)
-        self.picture = QWidget()
-        layout = QVBoxLayout(self.picture)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(8)
-        layout.addWidget(self.prediction)
-        layout.addWidget(self.grid_card, 1)
-        layout.addWidget(self.caption)
+        self.picture = column(self.prediction, self.grid_card, self.caption, grows=self.grid_card)
 
     def _build_details(self) -> None:
         self.heading = label("", "heading", wrap=True)
@@ -107,12 +101,12 @@ class RecipesPage(QuantizationPage):
             ],
         )  # fmt: skip
         self.details = QWidget()
-        column = QVBoxLayout(self.details)
-        column.setContentsMargins(14, 8, 14, 8)
-        column.setSpacing(8)
-        column.addWidget(self.heading)
-        column.addWidget(self.title)
-        column.addWidget(self.bits, 1)
+        layout = QVBoxLayout(self.details)
+        layout.setContentsMargins(14, 8, 14, 8)
+        layout.setSpacing(8)
+        layout.addWidget(self.heading)
+        layout.addWidget(self.title)
+        layout.addWidget(self.bits, 1)
 
     # What is shown.
 
