@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from core.artifacts import Workspace
@@ -61,6 +61,12 @@ def opened_on_smollm2(qtbot: QtBot, root: Path, lab: str) -> Iterator[Window]:
 def wait(qtbot: QtBot, window: Window, until: Callable[[], object]) -> None:
     """Let the window work until nothing runs and `until()` holds."""
     qtbot.waitUntil(lambda: settled(window) and bool(until()), timeout=PATIENCE)
+
+
+def activate(qtbot: QtBot, window: QWidget) -> None:
+    """Have the keyboard: without a window manager it takes the screen a moment."""
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow, timeout=PATIENCE)
 
 
 def settled(window: Window) -> bool:

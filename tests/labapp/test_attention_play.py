@@ -15,7 +15,7 @@ from core.interpret.by_hand import work_out
 from labapp.labs.attention import AttentionLab
 from labapp.labs.attention.play import EXAMPLES, PlayPage
 from labapp.window import Window
-from tests.labapp.opened import PATIENCE, opened, settled
+from tests.labapp.opened import PATIENCE, activate, opened, settled
 
 
 @pytest.fixture
@@ -50,12 +50,6 @@ def test_a_typed_number_changes_all_that_follows(qtbot: QtBot, page: PlayPage) -
     assert not np.array_equal(page.weights.numbers, before)
     assert page.weights.numbers[3].argmax() == 2, "“it” looks at the new noun"
     assert "0.94" not in page.pair_title.text()
-
-
-def activate(qtbot: QtBot, window: Window) -> None:
-    """Have the keyboard: without a window manager it takes the screen a moment."""
-    window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow, timeout=PATIENCE)
 
 
 def test_undo_restores_the_numbers(qtbot: QtBot, window: Window, page: PlayPage) -> None:

@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 from labapp.app import shipped_folder
 from labapp.labs.embeddings import EmbeddingsLab
 from labapp.labs.embeddings.senses import split_sentences
-from tests.labapp.opened import opened_on_smollm2
+from tests.labapp.opened import activate, opened_on_smollm2
 from tests.labapp.opened import wait as wait_until
 
 Wait = Callable[..., None]
@@ -141,6 +141,7 @@ def test_a_line_without_a_sense_has_an_empty_sentence() -> None:
 def test_guesses_are_scored_by_keys_alone(qtbot: QtBot, tmp_path: Path) -> None:
     with shown(qtbot, tmp_path, "guess") as (lab, _wait):
         page = lab.guess
+        activate(qtbot, lab.window())
         page.start(seed=4)
         assert page.game is not None
         assert page.line.hasFocus()
