@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSpinBox, QStackedWidget, QVBoxLayout, QWidget
 
-from core.tokenizer.known import known_tokenizers
+from labapp.labs.quantization.choosing import SourcePicker, subject_of
 from labapp.labs.quantization.number_line import Lane, NumberLine
 from labapp.labs.quantization.page import Numbers, QuantizationPage, figures, number
 from labapp.labs.quantization.super_block import BlockBytes, SmallBlocks
-from labapp.labs.quantization.weights import MODELS, ROWS, WeightTable, read_rows
+from labapp.labs.quantization.weights import ROWS, WeightTable, read_rows
 from labapp.scenes import read_json
 from labapp.widgets.parts import ViewButtons, button, card, controls, field, inset, label
 from labapp.widgets.prediction import Prediction
@@ -55,14 +55,11 @@ class ByHandPage(QuantizationPage):
     # Assembly.
 
     def _build_controls(self) -> None:
-        self.model, self.tensor = QComboBox(), QComboBox()
-        smollm2 = next(known for known in known_tokenizers() if known.name == "smollm2")
-        for key, title in MODELS.items():
-            if key == "smallworld" or smollm2.available:
-                self.model.addItem(tr(title), key)
-        for box in (self.model, self.tensor):
-            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            box.activated.connect(lambda _: self.read())
+        self.model = SourcePicker(tr("Weights of"), self.context.workspace)
+        self.model.chosen.connect(lambda key: self._read(key, self._wanted[1], self.row.value()))
+        self.tensor = QComboBox()
+        self.tensor.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.tensor.activated.connect(lambda _: self.read())
         self.row, self.bits = QSpinBox(), QSpinBox()
         self.row.setRange(0, ROWS - 1)
         self.row.valueChanged.connect(lambda _: self.take_row())
@@ -174,18 +171,21 @@ class ByHandPage(QuantizationPage):
 
     def read(self) -> None:
         """Read the tensor that is chosen."""
-        self._read(self.model.currentData(), self.tensor.currentText(), self.row.value())
+        self._read(self._wanted[0], self.tensor.currentText(), self.row.value())
 
     def _read(self, model: str, tensor: str, row: int) -> None:
+        subject = self.lab.attempt(subject_of, self.context.workspace, model)
+        if subject is None:
+            return
         self._wanted = (model, tensor, row)
-        self.lab.ask("weights", lambda: read_rows(model, tensor), tr("Reading weights"), self._take)
+        self.lab.ask("weights", lambda: read_rows(subject, tensor), tr("Reading weights"), self._take)
 
     def _take(self, table: WeightTable) -> None:
         self.table = table
         self.tensor.clear()
         self.tensor.addItems(list(table.names))
         self.tensor.setCurrentText(table.tensor)
-        self.model.setCurrentIndex(max(0, self.model.findData(table.model)))
+        self.model.show_subject(table.subject)
         self.row.blockSignals(True)
         self.row.setMaximum(len(table.values) - 1)
         self.row.setValue(min(self._wanted[2], len(table.values) - 1))
@@ -197,7 +197,7 @@ class ByHandPage(QuantizationPage):
         """Take the weights of the row as they are in the model."""
         if self.table is not None:
             self.weights = self.table.values[self.row.value()].clone()
-            self._wanted = (self.table.model, self.table.tensor, self.row.value())
+            self._wanted = (self.table.subject.key, self.table.tensor, self.row.value())
             self.round()
 
     def choose(self, at: int) -> None:
@@ -395,7 +395,7 @@ class ByHandPage(QuantizationPage):
 
     def restore_state(self, state: dict[str, Any]) -> None:
         model, tensor, row = state.get("model"), state.get("tensor"), state.get("row")
-        if isinstance(model, str) and self.model.findData(model) >= 0 and isinstance(tensor, str):
+        if isinstance(model, str) and isinstance(tensor, str):
             self._wanted = (model, tensor, row if type(row) is int and row >= 0 else 0)
         if type(state.get("bits")) is int:
             self.bits.setValue(state["bits"])

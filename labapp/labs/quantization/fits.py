@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
 
 from core.stages import once
-from labapp.labs.quantization.models import Planned, models, plan_all
+from labapp.labs.quantization.choosing import SourcePicker, subject_of
+from labapp.labs.quantization.models import Planned, plan_all
 from labapp.labs.quantization.need_bars import NeedBar, NeedBars
 from labapp.labs.quantization.page import Numbers, QuantizationPage, column, size_text
 from labapp.scenes import read_json
@@ -54,18 +55,17 @@ class FitsPage(QuantizationPage):
     # Assembly.
 
     def _build_controls(self) -> None:
-        self.model, self.recipe, self.context_box = QComboBox(), QComboBox(), QComboBox()
+        self.model = SourcePicker(tr("Model"), self.context.workspace, shapes=True)
+        self.model.chosen.connect(self.compute)
+        self.recipe, self.context_box = QComboBox(), QComboBox()
         self.cache, self.memory = QComboBox(), QComboBox()
-        for key, title in models():
-            self.model.addItem(tr(title), key)
         for name in RECIPES:
             self.recipe.addItem(name, name)
         self.recipe.setCurrentText(str(self._scene["recipe"]))
         for name in CACHES:
             self.cache.addItem(name, name)
-        for box in (self.model, self.recipe, self.context_box, self.cache, self.memory):
+        for box in (self.recipe, self.context_box, self.cache, self.memory):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.model.activated.connect(lambda _: self.compute(self.model.currentData()))
         for box in (self.recipe, self.context_box, self.cache, self.memory):
             box.activated.connect(lambda _: self._chosen())
         self.desktop, self.on_cpu = QDoubleSpinBox(), QSpinBox()
@@ -122,14 +122,17 @@ class FitsPage(QuantizationPage):
 
     def compute(self, model: str) -> None:
         """Weigh all recipes of a model."""
+        subject = self.lab.attempt(subject_of, self.context.workspace, model)
+        if subject is None:
+            return
         self._wanted = model
-        self.lab.ask("weighed", lambda: once(lambda: plan_all(model, RECIPES)), tr("Weighing"), self._take)
+        self.lab.ask("weighed", lambda: once(lambda: plan_all(subject, RECIPES)), tr("Weighing"), self._take)
 
     def _take(self, planned: Planned) -> None:
         from core.quantization.memory import CAPACITIES, this_machine
 
         self.planned = planned
-        self.model.setCurrentIndex(max(0, self.model.findData(planned.model)))
+        self.model.show_subject(planned.subject)
         if not self.memory.count():
             total = this_machine().total
             self.memory.addItem(tr("This computer, {n:.1f} GiB", n=total / GIB), MACHINE)
@@ -228,7 +231,7 @@ class FitsPage(QuantizationPage):
         made = self.verdicts[self.recipe.currentData()]
         return tr(
             "{model} as {recipe} with {context} tokens: weights + cache + computing + driver = {sum}. {says}",
-            model=self.model.currentText(), recipe=self.recipe.currentText(),
+            model=self.model.title, recipe=self.recipe.currentText(),
             context=self.context_box.currentText(), sum=self._sum(made), says=tr(SAYS[made.word]),
         )  # fmt: skip
 
@@ -267,7 +270,7 @@ class FitsPage(QuantizationPage):
         }  # fmt: skip
 
     def restore_state(self, state: dict[str, Any]) -> None:
-        if isinstance(state.get("model"), str) and self.model.findData(state["model"]) >= 0:
+        if isinstance(state.get("model"), str):
             self._wanted = state["model"]
         for key, box in (("recipe", self.recipe), ("cache", self.cache)):
             if isinstance(state.get(key), str) and box.findData(state[key]) >= 0:

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtWidgets import QComboBox, QGridLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from core.stages import once
-from labapp.labs.quantization.models import Planned, models, plan_all
+from labapp.labs.quantization.choosing import SourcePicker, subject_of
+from labapp.labs.quantization.models import Planned, plan_all
 from labapp.labs.quantization.page import Numbers, QuantizationPage, column
 from labapp.labs.quantization.type_grid import TypeGrid
 from labapp.scenes import read_json
@@ -47,11 +48,8 @@ class RecipesPage(QuantizationPage):
     # Assembly.
 
     def _build_controls(self) -> None:
-        self.model = QComboBox()
-        self.model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        for key, title in models():
-            self.model.addItem(tr(title), key)
-        self.model.activated.connect(lambda _: self.compute(self.model.currentData()))
+        self.model = SourcePicker(tr("Model"), self.context.workspace, shapes=True)
+        self.model.chosen.connect(self.compute)
         self.mixes = {}
         grid = QGridLayout()
         grid.setContentsMargins(0, 0, 0, 0)
@@ -120,12 +118,17 @@ class RecipesPage(QuantizationPage):
 
     def compute(self, model: str) -> None:
         """Carry out all mixes on a model."""
+        subject = self.lab.attempt(subject_of, self.context.workspace, model)
+        if subject is None:
+            return
         self._wanted = model
-        self.lab.ask("plans", lambda: once(lambda: plan_all(model, MIXES)), tr("Computing types"), self._take)
+        self.lab.ask(
+            "plans", lambda: once(lambda: plan_all(subject, MIXES)), tr("Computing types"), self._take
+        )
 
     def _take(self, planned: Planned) -> None:
         self.planned = planned
-        self.model.setCurrentIndex(max(0, self.model.findData(planned.model)))
+        self.model.show_subject(planned.subject)
         self._show()
 
     def toggle(self, name: str) -> None:
@@ -191,7 +194,7 @@ class RecipesPage(QuantizationPage):
         return tr(
             "{mix} on {model}: {added} = {bits:.4f} bits a weight, {size}. Norms and biases "
             "stay as they are.",
-            mix=plan.recipe.name, model=self.model.currentText(), added=added, bits=plan.bits_per_weight,
+            mix=plan.recipe.name, model=self.model.title, added=added, bits=plan.bits_per_weight,
             size=f"{plan.bytes / 1e9:.2f} GB" if plan.bytes > 5e8 else f"{plan.bytes / 1e6:.2f} MB",
         )  # fmt: skip
 
@@ -221,8 +224,11 @@ class RecipesPage(QuantizationPage):
 
     def restore_state(self, state: dict[str, Any]) -> None:
         model, names = state.get("model"), state.get("mixes")
-        if isinstance(model, str) and self.model.findData(model) >= 0:
-            self._wanted = model
+        if isinstance(model, str):
+            subject = self.lab.attempt(subject_of, self.context.workspace, model)
+        if subject is None:
+            return
+        self._wanted = model
         if isinstance(names, list):
             self._shown = tuple(mix for mix in MIXES if mix in names) or self._shown
         self.compute(self._wanted)

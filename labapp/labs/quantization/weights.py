@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.problems import LabError
 from core.stages import Finished, Progress
-from core.tokenizer.known import known_path
+from labapp.labs.quantization.choosing import Subject
 from labapp.words import tr
 
 if TYPE_CHECKING:
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
 
 ROWS = 256  # of a tensor that are kept
 LENGTH = 256  # weights of a row: one super-block
-MODELS = {"smallworld": "Small world, base", "smollm2": "SmolLM2-135M"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,36 +23,25 @@ class WeightTable:
     """Rows of a tensor.
 
     Attributes:
-        model: Key of the model.
+        subject: The model.
         names: The tensors of that model that can be chosen.
         tensor: The one that was read.
         values: Its first rows, cut off after 256 weights, (R, 256).
         note: What a person should know of these weights; "" where they are as they were trained.
     """
 
-    model: str
+    subject: Subject
     names: tuple[str, ...]
     tensor: str
     values: Tensor
     note: str
 
 
-def path_of(model: str) -> Path:
-    """Where a model lies.
-
-    Raises:
-        LabError: It is not installed.
-    """
-    if model == "smallworld":
-        return Path(str(importlib.resources.files("resources"))) / "lineage" / "base"
-    return known_path(model)
-
-
-def read_rows(model: str, tensor: str) -> Iterator[Any]:
+def read_rows(subject: Subject, tensor: str) -> Iterator[Any]:
     """The stage: read a tensor; one that the model does not have is replaced by a down projection.
 
     Args:
-        model: Key of `MODELS`.
+        subject: The model.
         tensor: Its parameter's name.
 
     Raises:
@@ -66,7 +52,7 @@ def read_rows(model: str, tensor: str) -> Iterator[Any]:
     from core.formats.weights import WeightReader
     from core.model.source import open_model
 
-    source = open_model(path_of(model), MODELS[model])
+    source = open_model(subject.there, subject.title)
     pieces = {
         name: found[0]
         for name, found in source.parameters.items()
@@ -83,4 +69,4 @@ def read_rows(model: str, tensor: str) -> Iterator[Any]:
     rows = (values.t() if pieces[chosen].transposed else values)[:ROWS, :LENGTH].clone()
     kind = "" if stored.kind in ("F32", "F16", "BF16") else stored.kind
     note = tr("These weights are already rounded once: the file holds {kind}.", kind=kind) if kind else ""
-    yield Finished("", WeightTable(model, tuple(pieces), chosen, rows, note))
+    yield Finished("", WeightTable(subject, tuple(pieces), chosen, rows, note))
