@@ -433,6 +433,13 @@ def test_training_brings_words_together(lab: EmbeddingsLab, wait: Wait) -> None:
     lab.frame.show_page("spaces")
     page = lab.spaces
     wait(lambda: page.pair is not None)
+    assert page.prediction.asking
+    assert [part.isVisible() for part in (*page.cards, *page.lists)] == [True, False, False, False]
+    assert (page.summary(), page.numbers()) == ("", ((), ())), "nothing is given away"
+    page.prediction.answer(1)
+    assert page.prediction.text.startswith("None: 0 of 10; over all 1,141 words 0.16 of 10 stay")
+    assert all(part.isVisible() for part in (*page.cards, *page.lists))
+    assert page.says.text().startswith("0 of the 10 nearest are the same, among 1,141 common words")
     assert page.heading.text() == "Nearest to “king”"
     before, after = ([one.name.strip() for one in bars.found] for bars in page.lists)
     assert "queen" in after
@@ -446,6 +453,7 @@ def test_training_brings_words_together(lab: EmbeddingsLab, wait: Wait) -> None:
 def test_two_models_are_compared_at_their_common_words(lab: EmbeddingsLab, wait: Wait) -> None:
     lab.frame.show_page("spaces")
     page = lab.spaces
+    page.prediction.close_question()
     wait(lambda: page.pair is not None)
     page.show_models()
     wait(lambda: page.left is not None and page.left.vectors.width == 576 and page.pair is not None)

@@ -12,6 +12,7 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from core.embeddings.guess import Game
 from labapp.app import shipped_folder
 from labapp.labs.embeddings import EmbeddingsLab
 from labapp.labs.embeddings.senses import split_sentences
@@ -142,8 +143,17 @@ def test_guesses_are_scored_by_keys_alone(qtbot: QtBot, tmp_path: Path) -> None:
     with shown(qtbot, tmp_path, "guess") as (lab, _wait):
         page = lab.guess
         activate(qtbot, lab.window())
-        page.start(seed=4)
+        assert page.prediction.asking
+        assert not page.playing.isVisible()
+        assert page.summary() == ""
         assert page.game is not None
+        winter, summer = (page.game.space.vectors.row(word) for word in ("winter", "summer"))
+        told = Game(page.game.space, summer, page.game.space.vectors.words).score(winter)
+        qtbot.keyClick(lab.window(), Qt.Key.Key_3)
+        assert page.prediction.text.startswith("Yes, “winter”: cosine +0.81, place 1 of 31,664.")
+        assert (round(told.similarity, 2), told.rank) == (0.81, 1), "as it says"
+        assert page.line.hasFocus(), "the game can begin"
+        page.start(seed=4)
         assert page.line.hasFocus()
         for word in ("city", "water"):
             page.line.setText(word)

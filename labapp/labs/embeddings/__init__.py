@@ -195,7 +195,7 @@ class EmbeddingsLab(PagedLab):
             self.senses.prediction.answer(1)
 
         def play() -> None:
-            self.frame.show_page("guess")
+            self.guess.prediction.answer(2)
             self.guess.start(seed=4)
             for word in ("house", "time", "water", "animal", "city", "music"):
                 self.guess.line.setText(word)
@@ -219,9 +219,11 @@ class EmbeddingsLab(PagedLab):
             ("senses-question", page("senses"), quiet),
             ("senses", senses, lambda: quiet() and self.senses.read is not None),
             ("senses-layers", lambda: self.senses.show_view(1), lambda: quiet() and bool(self.senses.plots)),
+            ("guess-question", page("guess"), quiet),
             ("guess", play, quiet),
             ("guess-over", lambda: self.guess.give_up(), quiet),
-            ("spaces", page("spaces"), lambda: quiet() and self.spaces.pair is not None),
+            ("spaces-question", page("spaces"), lambda: quiet() and self.spaces.pair is not None),
+            ("spaces", lambda: self.spaces.prediction.answer(0), quiet),
             ("spaces-models", lambda: self.spaces.show_models(), quiet),
         ]
 

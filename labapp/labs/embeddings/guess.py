@@ -19,6 +19,7 @@ from labapp.labs.embeddings.subject import Opened, SubjectPage
 from labapp.labs.embeddings.tables import Numbers, shown, signed
 from labapp.scenes import read_json
 from labapp.widgets.parts import button, card, controls, field, label
+from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
 from labapp.words import tr
 
@@ -41,6 +42,7 @@ class GuessPage(SubjectPage):
         self.over = False
         self.today = date.today
         self._kept: dict[str, Any] = {}
+        self._scene: dict[str, Any] | None = None
         self._build_controls()
         self._build_picture()
         self._build_details()
@@ -87,14 +89,24 @@ class GuessPage(SubjectPage):
             ],
         )
         self.table.setMinimumHeight(70)
+        self.prediction = Prediction()
+        self.prediction.answered.connect(self._answered)
+        self.prediction.closed.connect(lambda: self._reveal(True))
+        self.playing = QWidget()
+        column = QVBoxLayout(self.playing)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        column.addWidget(field(tr("Your guess"), self.line, tr("A word; Enter guesses it")))
+        column.addWidget(self.says)
+        column.addWidget(card(self.view, margin=8, grows=self.view), 2)
+        column.addWidget(card(self.table, margin=8, grows=self.table), 3)
         self.picture = QWidget()
         layout = QVBoxLayout(self.picture)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
-        layout.addWidget(field(tr("Your guess"), self.line, tr("A word; Enter guesses it")))
-        layout.addWidget(self.says)
-        layout.addWidget(card(self.view, margin=8, grows=self.view), 2)
-        layout.addWidget(card(self.table, margin=8, grows=self.table), 3)
+        layout.addWidget(self.prediction)
+        layout.addWidget(self.playing, 1)
+        layout.addStretch()
 
     def _build_details(self) -> None:
         self.heading = label(tr("The nearest words are shown when it is over."), "heading", wrap=True)
@@ -128,7 +140,7 @@ class GuessPage(SubjectPage):
                 self.give_up()
             self._show()
         else:
-            self.start()
+            self._by_chance(None)
 
     def secrets(self) -> list[int]:
         """Rows of the words that may be secret: everyday ones that are a word of these vectors."""
@@ -141,13 +153,18 @@ class GuessPage(SubjectPage):
         return found if len(found) > 20 else opened.vectors.words.tolist()
 
     def start(self, seed: int | None = None) -> None:
-        """Begin with a secret word by chance."""
+        """Begin with a secret word by chance; whoever wants to play need not answer first."""
+        self._stop_asking()
+        self._by_chance(seed)
+
+    def _by_chance(self, seed: int | None) -> None:
         opened, rows = self.opened, self.secrets()
         if opened is not None and rows:
             self._begin(opened, random.Random(seed).choice(rows))
 
     def start_daily(self) -> None:
         """Begin with the word of the day."""
+        self._stop_asking()
         if self.opened is not None and self.secrets():
             self.lab.attempt(self._start_daily, self.opened)
 
@@ -223,9 +240,11 @@ class GuessPage(SubjectPage):
         )
         self.says.setText(self.summary())
         for part in (self.hint, self.give_up_button):
-            part.setEnabled(not self.over)
+            part.setEnabled(not self.over and not self.prediction.asking)
         self.line.setEnabled(not self.over)
-        if self.over:
+        if self.prediction.asking:
+            self.heading.setText(tr("Answer first, or close the question."))
+        elif self.over:
             found = game.nearest(NEAREST)
             self.heading.setText(tr("Nearest to “{word}”, {n:,} words", word=secret, n=len(found)))
             self.nearest.set_rows(
@@ -237,7 +256,7 @@ class GuessPage(SubjectPage):
 
     def summary(self) -> str:
         game, opened = self.game, self.opened
-        if game is None or opened is None:
+        if game is None or opened is None or self.prediction.asking:
             return ""
         names, n = opened.vectors.names, len(self.guesses)
         if self.over and self.guesses and self.guesses[-1][0] == game.secret:
@@ -259,6 +278,31 @@ class GuessPage(SubjectPage):
         columns = [column.title for column in self.table.rows.columns]
         rows = [self.table.rows.row(i) for i in range(self.table.rows.rowCount())]
         return (columns[1], columns[0], *columns[2:]), [(row[1], row[0], *row[2:]) for row in rows]
+
+    # The scene.
+
+    def show_first(self) -> None:
+        scene = read_json("scenes", "embeddings", "words.json")["guess"]
+        self._scene = scene
+        self.prediction.ask(tr(scene["question"]), [tr(each["answer"]) for each in scene["choices"]])
+        self._reveal(False)
+
+    def _answered(self, index: int) -> None:
+        if self._scene is not None:
+            self.prediction.reveal(tr(self._scene["choices"][index]["says"]))
+        self._reveal(True)
+
+    def _stop_asking(self) -> None:
+        if self.prediction.asking:
+            self.prediction.close_question()
+
+    def _reveal(self, shown_: bool) -> None:
+        """Show the game, or keep it back until the question is answered."""
+        for part in (self.playing, self.nearest):
+            part.setVisible(shown_)
+        self._show()
+        if shown_ and self.in_view:
+            self.line.setFocus()
 
     def take_focus(self) -> None:
         self.line.setFocus()

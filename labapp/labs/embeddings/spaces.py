@@ -26,7 +26,9 @@ from labapp.labs.embeddings.inspector import NeighborBars
 from labapp.labs.embeddings.subject import EmbeddingsPage, Opened, VectorsPicker, open_vectors
 from labapp.labs.embeddings.tables import Numbers, shown, signed
 from labapp.runner import Done, Slot
+from labapp.scenes import read_json
 from labapp.widgets.parts import button, card, controls, field, label
+from labapp.widgets.prediction import Prediction
 from labapp.words import tr
 
 if TYPE_CHECKING:
@@ -105,6 +107,7 @@ class SpacesPage(EmbeddingsPage):
         self.runs: list[tuple[str, Steps]] = []
         self._steps: tuple[int | None, int | None] = (None, None)  # of the run in view, where a side is one
         self._word = ""
+        self._scene: dict[str, Any] | None = None
         self._build_controls()
         self._build_picture()
         self._build_details()
@@ -152,10 +155,15 @@ class SpacesPage(EmbeddingsPage):
         self.titles = [label("", "heading"), label("", "heading")]
         row = QHBoxLayout()
         row.setSpacing(8)
+        self.cards = []
         for view, title in zip(self.views, self.titles, strict=True):
             view.row_chosen.connect(self.choose)
             title.setMinimumWidth(10)
-            row.addWidget(card(title, view, margin=8, spacing=4, grows=view), 1)
+            self.cards.append(card(title, view, margin=8, spacing=4, grows=view))
+            row.addWidget(self.cards[-1], 1)
+        self.prediction = Prediction()
+        self.prediction.answered.connect(self._answered)
+        self.prediction.closed.connect(lambda: self._reveal(True))
         self.caption = label("", "small", wrap=True)
         self.both = QWidget()
         self.both.setLayout(row)
@@ -164,6 +172,7 @@ class SpacesPage(EmbeddingsPage):
         layout = QVBoxLayout(self.picture)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
+        layout.addWidget(self.prediction)
         layout.addWidget(self.both, 1)
         layout.addWidget(self.caption)
 
@@ -181,11 +190,15 @@ class SpacesPage(EmbeddingsPage):
         column.setContentsMargins(14, 8, 14, 8)
         column.setSpacing(4)
         column.addWidget(self.heading)
-        for title, bars in zip((tr("left"), tr("right")), self.lists, strict=True):
-            column.addWidget(label(title, "small"))
+        self.sides = [label(tr("left"), "small"), label(tr("right"), "small")]
+        for title, bars in zip(self.sides, self.lists, strict=True):
+            column.addWidget(title)
             column.addWidget(bars, 1)
             bars.row_chosen.connect(partial(self._neighbor_chosen, bars))
         column.addWidget(self.says)
+        self.rest = QWidget()  # takes the room of what is kept back
+        column.addWidget(self.rest, 1)
+        self.rest.hide()
         column.addWidget(sizes)
 
     # Which spaces.
@@ -342,7 +355,8 @@ class SpacesPage(EmbeddingsPage):
             places = {int(row): n for n, row in enumerate(rows.tolist())}
             view.choose(at)
             view.set_marked(np.array([places[one.row] for one in near], dtype=np.intp))
-        self.heading.setText(tr("Nearest to “{word}”", word=pair.names[at].strip()))
+        if not self.prediction.asking:
+            self.heading.setText(tr("Nearest to “{word}”", word=pair.names[at].strip()))
         self.says.setText(
             tr("{k} of the {n} nearest are the same, among {all:,} common words; by chance it would be "
                "{chance:.2f}. "
@@ -359,7 +373,7 @@ class SpacesPage(EmbeddingsPage):
     def summary(self) -> str:
         """The picture in a sentence."""
         pair = self.pair
-        if pair is None or self.left is None or self.right is None:
+        if pair is None or self.left is None or self.right is None or self.prediction.asking:
             return ""
         return tr(
             "{left} and {right} at {n:,} words that both have, {said}. Marked: the {k} nearest of the "
@@ -373,11 +387,36 @@ class SpacesPage(EmbeddingsPage):
 
     def numbers(self) -> Numbers:
         """The neighbors in both."""
+        if self.prediction.asking:
+            return (), ()
         rows = [
             (shown(a.name), signed(a.value, 3), shown(b.name), signed(b.value, 3))
             for a, b in zip(self.lists[0].found, self.lists[1].found, strict=False)
         ]
         return (tr("left"), tr("cosine"), tr("right"), tr("cosine")), rows
+
+    # The scene.
+
+    def show_first(self) -> None:
+        scene = read_json("scenes", "embeddings", "words.json")["spaces"]
+        self._scene = scene
+        self.prediction.ask(tr(scene["question"]), [tr(each["answer"]) for each in scene["choices"]])
+        self._reveal(False)
+
+    def _answered(self, index: int) -> None:
+        if self._scene is not None:
+            self.prediction.reveal(tr(self._scene["choices"][index]["says"]))
+        self._reveal(True)
+
+    def _reveal(self, shown_: bool) -> None:
+        """Show the right space and who is near whom, or keep them back; the left one is always there."""
+        for part in (self.cards[1], *self.lists, *self.sides, self.says, self.caption):
+            part.setVisible(shown_)
+        self.rest.setVisible(not shown_)
+        self.heading.setText(tr("Click a word.") if shown_ else tr("Answer first, or close the question."))
+        self.caption.setText(self.summary())
+        if shown_ and self.at is not None:
+            self.choose(self.at)
 
     def take_focus(self) -> None:
         self.word.setFocus()
