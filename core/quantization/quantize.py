@@ -10,7 +10,7 @@ Letters: R rows, C columns of a table; H heads, d the width of one.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from core.model.families import gguf_sources
 from core.model.source import ModelSource, Piece
 from core.problems import LabError
 from core.quantization.blocks import Slice, Spread, quantize_rows
+from core.quantization.kept import Kept, identity_of
 from core.quantization.metadata import Entry, copied, of_model, of_recipe, of_tokenizer, rope_factors
 from core.quantization.recipes import Choice, Named, Plan, Wish, make_plan
 from core.quantization.writing import GgufFile
@@ -99,6 +100,7 @@ def quantize_model(
     importances: Mapping[str, Tensor] | None = None,
     adds_bos: bool = False,
     spread: Spread = map,
+    keep: Path | None = None,
 ) -> Iterator[Progress | TensorDone | Finished[Quantized]]:
     """Write a model as a GGUF file.
 
@@ -111,6 +113,8 @@ def quantize_model(
             rounded as if there were none.
         adds_bos: Whether a text is to begin with the token for that; a GGUF file says it itself.
         spread: Works on several slices of a tensor, see `blocks.py`.
+        keep: A folder of its own in which what is done stays when the stage is closed early, to be gone on
+            with by the next call; on the disk of `out`. None keeps nothing.
 
     Raises:
         LabError: As `plan_for`; the file exists; the tokenizer cannot be written; while it runs: a number is
@@ -126,7 +130,9 @@ def quantize_model(
         entries += of_tokenizer(tokenizer, source.config.vocab_size, adds_bos)
     if not out.parent.is_dir():
         raise LabError(f"The folder {out.parent} does not exist.", "Choose a folder that does.")
-    return _write(source, GgufFile(out), out, plan, entries + of_recipe(plan.recipe), importances, spread)
+    kept = Kept(keep, identity_of(source, plan, importances) if keep is not None else "")
+    file = GgufFile(out, kept.part)
+    return _write(source, file, kept, out, plan, entries + of_recipe(plan.recipe), importances, spread)
 
 
 @dataclass(frozen=True)
@@ -170,6 +176,7 @@ def _jobs(source: ModelSource) -> list[_Job]:
 def _write(
     source: ModelSource,
     file: GgufFile,
+    kept: Kept,
     out: Path,
     plan: Plan,
     entries: list[Entry],
@@ -179,35 +186,74 @@ def _write(
     jobs, finished = _jobs(source), []
     buffer = torch.empty(max(job.tensor.numbers for job in jobs))
     done, total, doing = 0, plan.numbers, f"{source.name} to {plan.recipe.name}"
-    with WeightReader() as reader, file:
+    with WeightReader() as reader, kept, file:
         file.begin(entries, [(c.tensor.name, c.tensor.shape, c.kind) for c in plan.choices])
         for index, (choice, job) in enumerate(zip(plan.choices, jobs, strict=True)):
             yield Progress(doing, done, total, "weights")
-            error = _Error()
-            as_it_is = job.verbatim and job.stored == choice.kind
-            if as_it_is and job.piece is not None:
-                raw = _copy(job.piece)
+            raw = kept.raw(index)
+            if raw is not None:
+                was = kept.before[index]
+                made = _Made(raw, was.error, was.largest, was.copied)
             else:
                 rows = buffer[: job.tensor.numbers]
-                yield from _read(reader, source, job, rows)
-                rows = rows.view(-1, job.tensor.shape[-1])
-                raw = torch.empty(choice.bytes, dtype=torch.uint8)
-                importance = importances.get(job.tensor.name)
-                begin = 0
-                for made in quantize_rows(rows, choice.kind, importance, job.tensor.name, spread):
-                    end = begin + made.raw.numel()
-                    raw[begin:end] = made.raw.view(-1)
-                    begin = end
-                    error.add(rows, made, choice)
-                    yield Progress(doing, done + made.begin * rows.shape[1], total, "weights")
-            file.add(raw)
+                stage = _make(reader, source, job, choice, rows, importances.get(job.tensor.name), spread)
+                made = yield from _counted(stage, doing, done, total)
+            kept.note(file.add(made.raw), made.raw, made.error, made.largest, made.copied)
             done += job.tensor.numbers
-            facts = (index, len(jobs), choice, job.stored, len(raw), error.relative, error.largest, as_it_is)
-            finished.append(TensorDone(*facts))
+            facts = (index, len(jobs), choice, job.stored, len(made.raw), made.error, made.largest)
+            finished.append(TensorDone(*facts, made.copied))
             yield finished[-1]
         file.finish()
+        kept.forget()
     result = Quantized(out, plan, tuple(finished), out.stat().st_size)
     yield Finished(f"{plan.title}: {plan.bits_per_weight:.2f} bits a weight.", result)
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """The bytes of a tensor, and what rounding did to it; see `TensorDone`."""
+
+    raw: Tensor
+    error: float
+    largest: float
+    copied: bool
+
+
+def _make(
+    reader: WeightReader,
+    source: ModelSource,
+    job: _Job,
+    choice: Choice,
+    rows: Tensor,
+    importance: Tensor | None,
+    spread: Spread,
+) -> Generator[Progress | int, None, _Made]:
+    """Copy a tensor, or read and round it; tells how many of its weights are done."""
+    if job.verbatim and job.stored == choice.kind and job.piece is not None:
+        return _Made(_copy(job.piece), 0.0, 0.0, True)
+    yield from _read(reader, source, job, rows)
+    rows = rows.view(-1, job.tensor.shape[-1])
+    raw, error, begin = torch.empty(choice.bytes, dtype=torch.uint8), _Error(), 0
+    for made in quantize_rows(rows, choice.kind, importance, job.tensor.name, spread):
+        end = begin + made.raw.numel()
+        raw[begin:end] = made.raw.view(-1)
+        begin = end
+        error.add(rows, made, choice)
+        yield made.begin * rows.shape[1]
+    return _Made(raw, error.relative, error.largest, False)
+
+
+def _counted(
+    stage: Generator[Progress | int, None, _Made], doing: str, done: int, total: int
+) -> Generator[Progress, None, _Made]:
+    """The same, with weights counted from the first tensor on."""
+    while True:
+        try:
+            told = next(stage)
+        except StopIteration as end:
+            made: _Made = end.value
+            return made
+        yield Progress(doing, done + told, total, "weights") if isinstance(told, int) else told
 
 
 def _copy(piece: Piece) -> Tensor:

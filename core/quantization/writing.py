@@ -1,7 +1,7 @@
 """A GGUF file in the making: header first, then tensor after tensor, and its name only when it is whole.
 
 The bytes are laid out by the `gguf` package. The file grows under another name beside the one it will have;
-closing it early takes that away.
+closing it early takes that away, unless it is to be gone on with (see `kept.py`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from typing import Any
 from torch import Tensor
 
 from core.artifacts.durable import PART, explain, sync_file, sync_folder
-from core.formats.gguf import GGML_TYPES
+from core.formats.gguf import GGML_TYPES, padded
 from core.problems import LabError
 from core.quantization.blocks import bytes_of
 from core.quantization.metadata import Entry, plain
 
+ALIGNMENT = 32  # bytes, to which data of tensors are padded
 NAME_AT_MOST = 63  # bytes of a tensor's name
 _NUMBERS = {form.name: number for number, form in GGML_TYPES.items()}
 
@@ -31,16 +32,19 @@ class GgufFile:
 
     Args:
         path: Where the file will be; nothing may be there yet.
+        part: Where it grows, and stays when it is closed early; None for a name beside `path` and for nothing
+            to stay.
 
     Raises:
         LabError: Something is there.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, part: Path | None = None) -> None:
         if path.exists():
             raise LabError(f"{path} exists already.", "Choose another name; no file is written over.")
         self._path = path
-        self._part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PART}")
+        self._stays = part is not None
+        self._part = part or path.with_name(f".{path.name}.{secrets.token_hex(4)}{PART}")
         self._writer: Any = None
 
     def __enter__(self) -> GgufFile:
@@ -53,8 +57,9 @@ class GgufFile:
             with contextlib.suppress(OSError):
                 self._writer.close()
             self._writer = None
-        with contextlib.suppress(OSError):
-            os.unlink(self._part)
+        if not self._stays:
+            with contextlib.suppress(OSError):
+                os.unlink(self._part)
         if isinstance(error, OSError):
             raise explain(error, self._path) from error
 
@@ -93,9 +98,11 @@ class GgufFile:
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
 
-    def add(self, raw: Tensor) -> None:
-        """The bytes of the next tensor, uint8."""
+    def add(self, raw: Tensor) -> int:
+        """The bytes of the next tensor, uint8; tells at which byte of the file they begin."""
+        start = padded(self._writer.fout[0].tell(), ALIGNMENT)
         self._writer.write_tensor_data(raw.contiguous().view(-1).numpy())
+        return start
 
     def finish(self) -> None:
         """Give the file its name; it lies on the disk then.

@@ -22,6 +22,7 @@ from labapp.words import tr
 if TYPE_CHECKING:
     from labapp.labs.quantization.by_hand import ByHandPage
     from labapp.labs.quantization.fits import FitsPage
+    from labapp.labs.quantization.quantize import QuantizePage
     from labapp.labs.quantization.recipes import RecipesPage
 
 
@@ -35,6 +36,7 @@ class QuantizationLab(PagedLab):
         ("by_hand", "Round by hand", "ByHandPage"),
         ("recipes", "What is Q4_K_M?", "RecipesPage"),
         ("fits", "Does it fit?", "FitsPage"),
+        ("quantize", "Quantize", "QuantizePage"),
     )
 
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
@@ -60,6 +62,11 @@ class QuantizationLab(PagedLab):
     def fits(self) -> FitsPage:
         """The page on memory."""
         return cast("FitsPage", self.page("fits"))
+
+    @property
+    def quantize(self) -> QuantizePage:
+        """The page where files are made."""
+        return cast("QuantizePage", self.page("quantize"))
 
     def picture_menu(self) -> QMenu:
         """What can be done with the picture of the page in view."""
@@ -98,6 +105,12 @@ class QuantizationLab(PagedLab):
         def weighed() -> bool:
             return self.fits.planned is not None
 
+        def listed() -> bool:
+            return self.quantize.planned is not None
+
+        def made() -> bool:
+            return bool(self.quantize.made) and self.quantize.job is None
+
         return [
             ("question", self.show_scene, ready),
             ("outlier", lambda: self.by_hand.prediction.answer(1), ready),
@@ -107,4 +120,7 @@ class QuantizationLab(PagedLab):
             ("mixes", lambda: self.recipes.all.click(), planned),
             ("fits-question", lambda: self.frame.show_page("fits"), weighed),
             ("fits", lambda: self.fits.prediction.answer(1), weighed),
+            ("quantize-question", lambda: self.frame.show_page("quantize"), listed),
+            ("quantize", lambda: self.quantize.prediction.answer(2), listed),
+            ("quantized", lambda: self.quantize.start(), made),
         ]

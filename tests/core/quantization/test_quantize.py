@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from core.formats.gguf import read_gguf_header
 from core.model.config import ModelConfig, RopeScaling
@@ -17,6 +19,8 @@ from core.model.loading import load_model
 from core.model.source import open_model
 from core.model.transformer import Transformer
 from core.problems import LabError
+from core.quantization import quantize
+from core.quantization.blocks import Spread
 from core.quantization.quantize import TensorDone, plan_for, quantize_model
 from core.quantization.recipes import Wish
 from core.stages import run_to_end
@@ -164,3 +168,60 @@ def test_the_gguf_package_opens_it(tmp_path: Path, count: Callable[[int, int], i
     kinds = {tensor.name: tensor.tensor_type.name for tensor in reader.tensors}
     plan = plan_for(open_model(BASE), Wish("Q4_K_M"))
     assert kinds == {choice.tensor.name: choice.kind for choice in plan.choices}
+
+
+def stopped_after(tensors: int, folder: Path, keep: Path) -> None:
+    """Quantize the small world, and stop after so many tensors."""
+    stage = quantize_model(
+        open_model(BASE), folder / "a.gguf", Wish("Q4_K_M"), read_tokenizer(BASE), keep=keep
+    )
+    done = (event for event in stage if isinstance(event, TensorDone))
+    for _ in range(tensors):
+        next(done)
+    stage.close()
+
+
+def test_what_was_stopped_goes_on_and_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = tmp_path / "keep"
+    keep.mkdir()
+    source, tokenizer = open_model(BASE), read_tokenizer(BASE)
+    stopped_after(9, tmp_path, keep)
+    assert not (tmp_path / "a.gguf").exists()
+    rounded: list[str] = []
+    true = quantize.quantize_rows
+
+    def counted(rows: Tensor, kind: str, importance: Tensor | None, name: str, spread: Spread) -> Any:
+        rounded.append(name)
+        return true(rows, kind, importance, name, spread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(quantize, "quantize_rows", counted)
+        made = run_to_end(
+            quantize_model(source, tmp_path / "a.gguf", Wish("Q4_K_M"), tokenizer, keep=keep)
+        ).result
+    assert len(rounded) == len(made.tensors) - 9
+    assert not list(keep.iterdir())
+    whole = run_to_end(quantize_model(source, tmp_path / "b.gguf", Wish("Q4_K_M"), tokenizer)).result
+    assert (tmp_path / "a.gguf").read_bytes() == (tmp_path / "b.gguf").read_bytes()
+    assert [(t.error, t.largest) for t in made.tensors] == [(t.error, t.largest) for t in whole.tensors]
+
+
+def test_what_was_kept_of_another_recipe_or_is_damaged_is_made_anew(tmp_path: Path) -> None:
+    keep = tmp_path / "keep"
+    keep.mkdir()
+    source, tokenizer = open_model(BASE), read_tokenizer(BASE)
+    stopped_after(9, tmp_path, keep)
+    part = keep / "tensors.part"
+    data = bytearray(part.read_bytes())
+    data[-40:] = bytes(40)  # as after a power cut
+    part.write_bytes(data)
+    (keep / "tensors.jsonl").write_bytes((keep / "tensors.jsonl").read_bytes() + b'{"start": 1')
+    run_to_end(quantize_model(source, tmp_path / "a.gguf", Wish("Q4_K_M"), tokenizer, keep=keep))
+    run_to_end(quantize_model(source, tmp_path / "b.gguf", Wish("Q4_K_M"), tokenizer))
+    assert (tmp_path / "a.gguf").read_bytes() == (tmp_path / "b.gguf").read_bytes()
+    stopped_after(3, tmp_path / "keep", keep)
+    run_to_end(quantize_model(source, tmp_path / "c.gguf", Wish("Q8_0"), tokenizer, keep=keep))
+    run_to_end(quantize_model(source, tmp_path / "d.gguf", Wish("Q8_0"), tokenizer))
+    assert (tmp_path / "c.gguf").read_bytes() == (tmp_path / "d.gguf").read_bytes()
