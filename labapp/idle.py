@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+import shiboken6
 from PySide6.QtCore import QCoreApplication, QEventLoop, QObject, QTimer
 
 BREATH = 0.012  # s of importing after which the event loop gets its turn
@@ -38,12 +39,27 @@ class _Breather(importlib.abc.MetaPathFinder):
         return None
 
 
+def soon(owner: QObject, then: Callable[[], object]) -> None:
+    """Call `then` at the event loop's next turn, unless `owner` is gone by then.
+
+    `QTimer.singleShot(0, owner, then)` promises the same, but when the owner goes first it keeps `then`, and all
+    that `then` reaches, for good (PySide 6.11). A timer that belongs to the owner goes with it.
+    """
+    if not shiboken6.isValid(owner):
+        return
+    timer = QTimer(owner)
+    timer.setSingleShot(True)
+    timer.timeout.connect(then)
+    timer.timeout.connect(timer.deleteLater)
+    timer.start(0)
+
+
 def when_idle(module: str, owner: QObject, then: Callable[[], None]) -> None:
     """Import a module as soon as the event loop is idle, then call `then`, unless `owner` is gone."""
     if module in sys.modules:
-        QTimer.singleShot(0, owner, then)
+        soon(owner, then)
         return
-    QTimer.singleShot(0, owner, lambda: _import(module, owner, then))
+    soon(owner, lambda: _import(module, owner, then))
 
 
 def _import(module: str, owner: QObject, then: Callable[[], None]) -> None:
@@ -53,4 +69,4 @@ def _import(module: str, owner: QObject, then: Callable[[], None]) -> None:
         importlib.import_module(module)
     finally:
         sys.meta_path.remove(breather)
-    QTimer.singleShot(0, owner, then)
+    soon(owner, then)

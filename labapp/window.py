@@ -39,6 +39,7 @@ from core.problems import LabError
 from core.stages import once
 from labapp import state as remembered
 from labapp.handoff import Handoff
+from labapp.idle import soon
 from labapp.lab import Lab, LabContext
 from labapp.labs import CATALOGUE, Entry
 from labapp.models import Models
@@ -136,7 +137,7 @@ class Window(QMainWindow):
         self.statusBar().addPermanentWidget(offline)
         self.statusBar().setSizeGripEnabled(False)
         self.statusBar().setMinimumHeight(34)  # with and without jobs: nothing above it moves
-        QTimer.singleShot(0, self, self._show_newest_chain)
+        soon(self, self._show_newest_chain)
 
     def _build_menus(self) -> None:
         file = self.menuBar().addMenu(tr("&File"))

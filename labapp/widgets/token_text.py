@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PySide6.QtCore import QEvent, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFont,
@@ -29,6 +29,7 @@ from PySide6.QtWidgets import QAbstractScrollArea, QSizePolicy, QToolTip, QWidge
 from core.tokenizer.starts import line_starts
 from core.tokenizer.tokenizer import Part as Piece
 from core.tokenizer.tokenizer import readable
+from labapp.idle import soon
 from labapp.theme import Theme, mono_font, theme_of
 from labapp.widgets.prose import plain_tooltip
 from labapp.words import tr
@@ -180,7 +181,7 @@ class TokenText(QAbstractScrollArea):
         policy = Qt.ScrollBarPolicy
         wanted = policy.ScrollBarAlwaysOn if more else policy.ScrollBarAlwaysOff
         if self.verticalScrollBarPolicy() != wanted:
-            QTimer.singleShot(0, self, lambda: self.setVerticalScrollBarPolicy(wanted))
+            soon(self, lambda: self.setVerticalScrollBarPolicy(wanted))
         self._changed()
 
     def _visible_lines(self) -> int:

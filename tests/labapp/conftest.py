@@ -124,6 +124,8 @@ def leak_gate(
     monkeypatch.setenv("TMPDIR", str(folder))
     _settle()
     if len(gc.get_objects()) > MANY_OBJECTS:  # a large library was imported meanwhile
+        gc.unfreeze()  # what has died since the last time goes now, or would stay for good
+        gc.collect()
         gc.freeze()
     before = Leftovers()
     yield

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, QTimer
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QCheckBox, QComboBox, QStackedWidget, QVBoxLayout, QWidget
 
 from core.training.history import History, smoothed
+from labapp.idle import soon
 from labapp.plots import Plot, Series, line_plot
 from labapp.theme import theme_of
 from labapp.words import tr
@@ -124,12 +125,12 @@ class Curves(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        QTimer.singleShot(0, self, self._fit)  # the plots have their new size then
+        soon(self, self._fit)  # the plots have their new size then
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_legends"):
-            QTimer.singleShot(0, self, self._fit)  # a new theme writes the titles again
+            soon(self, self._fit)  # a new theme writes the titles again
 
     @property
     def shown(self) -> Plot:
