@@ -38,13 +38,26 @@ class Neighbor:
     value: float
 
 
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """A point to measure from.
+
+    Attributes:
+        point: Shape (W,), float32.
+        said: What it is, for a sentence on screen: "the mean of 20 other sentences".
+    """
+
+    point: Numbers
+    said: str
+
+
 class Space:
     """Vectors with an origin, ready to be measured. No second copy of the vectors is made.
 
     Args:
         vectors: The vectors.
         centered: False measures from the raw origin, True from the mean of `vectors.words`, rows from the
-            mean of these.
+            mean of these, an `Origin` from there.
 
     Attributes:
         vectors: The vectors.
@@ -53,9 +66,12 @@ class Space:
         norms: Length of each vector, shape (N,).
     """
 
-    def __init__(self, vectors: Vectors, centered: bool | Sequence[int] | Rows = True) -> None:
+    def __init__(self, vectors: Vectors, centered: bool | Sequence[int] | Rows | Origin = True) -> None:
         self.vectors = vectors
-        if centered is False:
+        if isinstance(centered, Origin):
+            self.center = centered.point
+            self.centered_on = f"centered on {centered.said}"
+        elif centered is False:
             self.center = np.zeros(vectors.width, np.float32)
             self.centered_on = "raw: measured from the origin"
         else:

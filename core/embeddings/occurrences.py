@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.embeddings.streams import Reference, streams
 from core.embeddings.vectors import Numbers, Vectors
 from core.formats.files import quoted
 from core.problems import LabError
-from core.stages import Finished, Progress
+from core.stages import Finished
 from core.tokenizer.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -96,21 +97,6 @@ class Occurrences:
         return int(self.stream.shape[1]) - 1
 
 
-@dataclass(frozen=True, eq=False)
-class Reference:
-    """The mean residual stream of other sentences, by layer.
-
-    Attributes:
-        mean: Shape (L + 1, W), float32.
-        tokens: Over so many tokens; the first of each sentence is left out, since models park there.
-        said: What it is, for a sentence on screen.
-    """
-
-    mean: Numbers
-    tokens: int
-    said: str
-
-
 # What ships
 
 
@@ -130,15 +116,6 @@ def load_too_late() -> Sample:
     'The bank was steep and covered with reeds'
     """
     return _sample(_read()["too_late"])
-
-
-def load_reference() -> tuple[str, ...]:
-    """The fixed set of other sentences.
-
-    >>> len(load_reference())
-    20
-    """
-    return tuple(_read()["reference"])
 
 
 def _read() -> dict[str, Any]:
@@ -221,63 +198,13 @@ def _occurrences(
     stream = np.empty((len(sentences), len(model.blocks) + 1, model.config.width), np.float32)
     found: list[Occurrence] = []
     for n, (ids, at) in enumerate(places):
-        for layer, values in enumerate(_streams(model, ids)):
+        for layer, values in enumerate(streams(model, ids)):
             stream[n, layer] = values[at]
         text = tokenizer.decode_text([ids[at]])
         found.append(Occurrence(n, len(ids), at, text))
         yield found[-1]
     made = Occurrences(word, sentences, tuple(found), stream, _warnings(sentences, word, found))
     yield Finished(f"{len(sentences):,} sentences are read.", made)
-
-
-def _streams(model: Transformer, ids: Sequence[int]) -> Iterator[Numbers]:
-    """The residual stream of a text before the first block and after each, (T, W)."""
-    import torch
-
-    with torch.inference_mode():
-        x = model.embed_at(torch.tensor([list(ids)]))  # (1, T, W)
-        rope = model.rope(0, len(ids))
-    for n in range(len(model.blocks) + 1):
-        yield x[0].numpy()
-        if n < len(model.blocks):
-            with torch.inference_mode():
-                x = model.block(n)(x, rope)
-
-
-def reference(
-    model: Transformer, tokenizer: Tokenizer, sentences: Sequence[str] | None = None
-) -> Iterator[Progress | Finished[Reference]]:
-    """The mean residual stream of other sentences at each layer.
-
-    Args:
-        model: Any.
-        tokenizer: Its own.
-        sentences: None: the fixed set that ships.
-
-    Raises:
-        LabError: They have no token but their first ones.
-    """
-    chosen = tuple(load_reference() if sentences is None else sentences)
-    encoded = [tokenizer.encode(text)[: model.config.context] for text in chosen]
-    if sum(max(0, len(ids) - 1) for ids in encoded) == 0:
-        raise LabError("The reference holds no text.", "Give some sentences.")
-    said = "that ship" if sentences is None else "of your own"
-    return _reference(model, encoded, f"the mean of {len(chosen):,} other sentences {said}")
-
-
-def _reference(
-    model: Transformer, encoded: list[list[int]], said: str
-) -> Iterator[Progress | Finished[Reference]]:
-    sums = np.zeros((len(model.blocks) + 1, model.config.width))
-    tokens = 0
-    for n, ids in enumerate(encoded, 1):
-        if len(ids) > 1:
-            for layer, values in enumerate(_streams(model, ids)):
-                sums[layer] += values[1:].sum(axis=0, dtype=np.float64)
-            tokens += len(ids) - 1
-        yield Progress("Reading the reference", n, len(encoded), "sentences")
-    mean = (sums / tokens).astype(np.float32)
-    yield Finished(f"{tokens:,} tokens are read.", Reference(mean, tokens, f"{said}, {tokens:,} tokens"))
 
 
 def own_center(found: Occurrences) -> Reference:

@@ -20,26 +20,24 @@ import numpy.typing as npt
 from core.embeddings.occurrences import (
     Occurrence,
     Occurrences,
-    Reference,
     Sample,
     as_vectors,
     clue_follows,
-    load_reference,
     load_samples,
     load_too_late,
     occurrences,
     own_center,
-    reference,
     same_so_far,
     word_in,
 )
 from core.embeddings.projection import pca
+from core.embeddings.streams import Reference, load_reference, reference
 from core.embeddings.vectors import Numbers
 from core.evals.intervals import wilson
 from core.problems import LabError
 from core.stages import Finished, Progress
 
-__all__ = [  # with what `occurrences.py` has: whoever measures senses reads sentences first
+__all__ = [  # with what `occurrences.py` and `streams.py` have: whoever measures senses reads sentences first
     "LeaveOneOut", "Occurrence", "Occurrences", "Paths", "Reference", "Sample", "Similarity", "as_vectors",
     "clue_follows", "layer_paths", "leave_one_out", "load_reference", "load_samples", "load_too_late",
     "occurrences", "own_center", "reference", "same_so_far", "similarity_by_layer", "word_in",

@@ -252,9 +252,9 @@ def _named(values: Numbers, tokenizer: Tokenizer, title: str) -> Vectors:
         spelled = tokenizer.tokens[id_] if id_ < len(tokenizer.tokens) else None
         if spelled is None and id_ not in special:
             continue
-        parts = readable(tokenizer.token_bytes(id_))
-        texts.append("".join(part.text or f"⟨{part.hex}⟩" for part in parts))
-        kinds.append("special" if id_ in special else _kind(texts[-1], any(p.hex for p in parts)))
+        name, kind = named_token(tokenizer, id_)
+        texts.append(name)
+        kinds.append("special" if id_ in special else kind)
         ids.append(id_)
     left_out = len(values) - len(ids)
     kept = values if left_out == 0 else np.ascontiguousarray(values[ids])
@@ -263,6 +263,13 @@ def _named(values: Numbers, tokenizer: Tokenizer, title: str) -> Vectors:
         source += f" {left_out:,} rows without a token are left out."
     columns = {"kind": tuple(kinds), "length": tuple(str(len(text.strip())) for text in texts)}
     return Vectors(title, tuple(texts), kept, columns, tuple(ids), source)
+
+
+def named_token(tokenizer: Tokenizer, id_: int) -> tuple[str, str]:
+    """The name of a token, with its space, bytes that are no character as ⟨hex⟩; and what kind it is."""
+    parts = readable(tokenizer.token_bytes(id_))
+    name = "".join(part.text or f"⟨{part.hex}⟩" for part in parts)
+    return name, _kind(name, any(part.hex for part in parts))
 
 
 def _kind(text: str, has_bytes: bool) -> str:
