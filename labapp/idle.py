@@ -42,8 +42,8 @@ class _Breather(importlib.abc.MetaPathFinder):
 def soon(owner: QObject, then: Callable[[], object]) -> None:
     """Call `then` at the event loop's next turn, unless `owner` is gone by then.
 
-    `QTimer.singleShot(0, owner, then)` promises the same, but when the owner goes first it keeps `then`, and all
-    that `then` reaches, for good (PySide 6.11). A timer that belongs to the owner goes with it.
+    `QTimer.singleShot(0, owner, then)` promises the same, but when the owner goes first it keeps `then`, and
+    all that `then` reaches, for good (PySide 6.11). A timer that belongs to the owner goes with it.
     """
     if not shiboken6.isValid(owner):
         return
