@@ -63,17 +63,25 @@ def test_against_the_trace_of_the_same_text(small: tuple[Transformer, Tokenizer]
         assert np.allclose(at_layer(read, layer)[0].values, recorded, atol=1e-4)
 
 
-def test_a_word_drifts_apart_from_itself_with_the_layers(read: TextStreams) -> None:
-    """Both "bank" begin as one row of the table, plus their position; they end apart."""
+def test_a_token_knows_what_stands_before_it_and_nothing_behind(
+    small: tuple[Transformer, Tokenizer], read: TextStreams
+) -> None:
+    half = TEXT.index(" The man")
+    found = run_to_end(text_streams(*small, TEXT[:half], "", read.reference)).result
+    n = len(found.ids)
+    assert found.ids == read.ids[:n]
+    assert np.allclose(found.stream, read.stream[:n], atol=1e-4)
+
+
+def test_both_banks_are_measured_from_the_reference_and_it_says_so(read: TextStreams) -> None:
     first, second = (n for n, name in enumerate(read.names) if name == " bank")
-    cosines = []
     for layer in (0, read.layers):
         vectors, origin = at_layer(read, layer)
         space = Space(vectors, origin)
-        cosines.append(space.similarity(first, second))
+        a, b = (vectors.values[n].astype(np.float64) - read.reference.mean[layer] for n in (first, second))
+        assert space.similarity(first, second) == pytest.approx(a @ b / np.sqrt(a @ a * (b @ b)), abs=1e-6)
         assert space.centered_on.startswith("centered on the mean of 20 other sentences that ship")
         assert space.centered_on.endswith(f"at layer {layer}")
-    assert cosines[0] > cosines[1] + 0.1
 
 
 def test_a_reference_that_is_known_is_not_read_again(
