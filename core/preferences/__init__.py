@@ -1,0 +1,1 @@
+"""Prompts, candidate outputs, rankings that are never lost; agreement, strengths and export."""

@@ -1,0 +1,627 @@
+"""One person at one store: what is shown next, drafts, answers, undo and redo, all of them durable.
+
+Every method that writes returns only after the commit has reached the disk. What is shown hides who made the
+outputs, which items are gold, and what others said. The state is a fold of the person's events; events that
+came from elsewhere (a second window, a merge) are taken in before anything is decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from core.formats.bounded_json import parse_json
+from core.preferences import queue, schema
+from core.preferences.answers import Answer, Draft, answer_of, answer_values, check_answer, check_comment
+from core.preferences.events import ANSWERS, DEEDS, Event, Folded, Key
+from core.preferences.store import Entry, Store, add_event, next_turn
+from core.preferences.task import GOLD, MOST, PRACTICE, WORK, Tiers, shown_order
+from core.preferences.texts import Said, as_json
+from core.problems import LabError
+
+REASON_AT_MOST = 500  # characters
+
+
+@dataclass(frozen=True)
+class ShownOutput:
+    """An output without who made it."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An item as its person sees it.
+
+    Attributes:
+        item_id: Its id.
+        number: Its place in the task, from 1.
+        prompt: Text or turns.
+        outputs: In the order in which they are shown to this person.
+        kind: "practice", or "work": gold is not told apart.
+        attempt: 0, or 1 where it is shown a second time.
+        category: What one can opt out of, or "".
+        draft: What was begun and not submitted, or None.
+        answer: What counts so far, or None.
+        skipped: The reason for which it was skipped, or "".
+        guideline_version: Of the guidelines that count now.
+    """
+
+    item_id: str
+    number: int
+    prompt: Said
+    outputs: tuple[ShownOutput, ...]
+    kind: str
+    attempt: int
+    category: str
+    draft: Draft | None
+    answer: Answer | None
+    skipped: str
+    guideline_version: int
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Nothing can be given now, but something may be later: others hold what is left.
+
+    Attributes:
+        until: When the first of it may be free again, in seconds since 1970.
+    """
+
+    until: float
+
+
+@dataclass(frozen=True)
+class AllDone:
+    """Nothing is left for this person; `reason` says why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What was written has reached the disk, or the outbox where the server is lost.
+
+    Attributes:
+        event_id: Id of the event, or "" for a draft.
+        time: By this computer's clock, UTC.
+        where: "database" or "outbox".
+    """
+
+    event_id: str
+    time: str
+    where: str = "database"
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What an undo took back or a redo did again.
+
+    Attributes:
+        item_id: Which item, to be opened again.
+        attempt: Which of its showings.
+        what: "submit", "revise", "skip" or "flag".
+        values: What was said then, as JSON values: an undone ranking can be shown as it was.
+    """
+
+    item_id: str
+    attempt: int
+    what: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How far a person has come; items of categories that the person opted out of are not counted."""
+
+    done: int
+    skipped: int
+    left: int
+    total: int
+    practice_left: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """Something that a person did: for the list of what can be looked at again."""
+
+    item_id: str
+    attempt: int
+    number: int
+    what: str
+    time: str
+
+
+class Session:
+    """What one person works through; made by `Store.session`."""
+
+    def __init__(self, store: Store, annotator: str) -> None:
+        self.store = store
+        self.annotator = annotator
+        self._entries = {entry.id: entry for entry in store.entries()}
+        self._state = Folded()
+        self._seq = 0
+        self._all: list[Event] = []
+        self._categories: dict[str, str] = {}
+        with store.reading() as connection:
+            self._refresh(connection)
+        if not any(event.type == "enter" for event in self._state.others):
+            raise LabError(f"Nobody of the id {annotator[:40]!r} has entered.", "Choose a name first.")
+
+    # What is shown
+
+    def resume(self) -> Shown | None:
+        """Exactly where the person was: the item that was open last, unless it is done and nothing was begun."""
+        place = schema.place.c
+        with self.store.reading() as connection:
+            self._refresh(connection)
+            row = connection.execute(
+                select(place.item, place.attempt).where(place.annotator == self.annotator)
+            ).one_or_none()
+            draft = self._draft(connection, (row[0], row[1])) if row else None
+        if row is None or row[0] not in self._entries:
+            return None
+        key = (row[0], row[1])
+        if self._state.active(key) is not None and draft is None:
+            return None
+        if self._entries[row[0]].category in self.opted_out():
+            return None
+        return self._show(key)
+
+    def next_item(self) -> Shown | Waiting | AllDone:
+        """What to rank now: where the person was, or the next item, which is claimed where that is needed."""
+        here = self.resume()
+        if here is not None and here.answer is None and not here.skipped:
+            if not self.store.task.settings.overlap or self._claim_again(here):
+                return here
+        found = self._next_key()
+        if isinstance(found, tuple):
+            return self.open_item(*found)
+        return found
+
+    def open_item(self, item_id: str, attempt: int = 0) -> Shown:
+        """Show any item: to look at it again, to revise it. The place is kept for the next start.
+
+        Raises:
+            LabError: There is no such item.
+        """
+        if item_id not in self._entries:
+            raise LabError(f"There is no item {item_id[:40]!r} in this task.", "Look into the list of items.")
+        if not self.store.read_only:
+            with self.store.writing() as connection:
+                _put(
+                    connection,
+                    schema.place,
+                    ("annotator",),
+                    annotator=self.annotator,
+                    item=item_id,
+                    attempt=attempt,
+                )
+        return self._show((item_id, attempt))
+
+    def _claim_again(self, here: Shown) -> bool:
+        """Hold on to the item where the person was; False where its lease ran out and others have it."""
+        if self._entries[here.item_id].kind != WORK or here.attempt:
+            return True
+        slot = schema.slot.c
+        with self.store.writing() as connection:
+            held = connection.execute(
+                select(slot.number).where(slot.item == here.item_id, slot.annotator == self.annotator)
+            ).one_or_none()
+            if held is not None:
+                queue.settle(connection, self.annotator, here.item_id, done=False, now=self.store.now())
+        return held is not None or here.draft is not None  # what was begun may be finished
+
+    def _next_key(self) -> Key | Waiting | AllDone:
+        settings, entries, out = self.store.task.settings, self.store.entries(), self.opted_out()
+        practice = queue.first_open(entries, self._state, (), lambda entry: entry.kind == PRACTICE)
+        if practice is not None:
+            return practice.id, 0
+        repeat = self._repeat(all_done=False)
+        if repeat is not None:
+            return repeat
+        if not settings.overlap:
+            entry = queue.first_open(entries, self._state, out, lambda entry: True)
+            return (entry.id, 0) if entry else self._end()
+        gold = queue.first_open(entries, self._state, out, lambda entry: entry.kind == GOLD)
+        now = self.store.now()
+        with self.store.writing() as connection:
+            claimed = queue.claim(connection, self.annotator, out, now)
+            until = None if claimed else queue.next_lease_ends(connection, self.annotator, now)
+        found = min((one for one in (gold, claimed) if one), key=lambda one: one.number, default=None)
+        if found is not None:
+            return found.id, 0
+        return self._repeat(all_done=True) or (self._end() if until is None else Waiting(until))
+
+    def _repeat(self, *, all_done: bool) -> Key | None:
+        return queue.due_repeat(
+            self._entries, self._state, self.annotator, self.store.task.settings.repeats, self.store.now(),
+            all_done=all_done,
+        )  # fmt: skip
+
+    def _end(self) -> Key | AllDone:
+        repeat = self._repeat(all_done=True)
+        if repeat is not None:
+            return repeat
+        skipped = self.progress().skipped
+        text = (
+            "Every item has an answer." if not skipped else f"Every item was seen; {skipped:,} were skipped."
+        )
+        return AllDone(text)
+
+    def _show(self, key: Key) -> Shown:
+        entry = self._entries[key[0]]
+        item = self.store.item(key[0])
+        texts = {output.id: output.text for output in item.outputs}
+        order = shown_order(item.id, list(texts), self.annotator, key[1])
+        with self.store.reading() as connection:
+            draft = self._draft(connection, key)
+            active = self._state.active(key)
+            values = self._payload(connection, active) if active else {}
+        skipped = values.get("reason", "") if active and active.type == "skip" else ""
+        return Shown(
+            item.id, entry.number, item.prompt, tuple(ShownOutput(id, texts[id]) for id in order),
+            PRACTICE if item.kind == PRACTICE else WORK, key[1], item.category, draft,
+            answer_of(values) if active and active.type != "skip" else None, skipped,
+            self.store.task.guidelines.version,
+        )  # fmt: skip
+
+    # What is written
+
+    def save_draft(self, item_id: str, draft: Draft, attempt: int = 0) -> Saved:
+        """Keep what was begun; a restart finds it."""
+        event = self.store.event(self.annotator, 0, "draft")
+        with self.store.writing() as connection:
+            _put(
+                connection, schema.draft, ("annotator", "item", "attempt"), annotator=self.annotator, item=item_id,
+                attempt=attempt, payload=as_json(dict(draft.values)), saved=event.time,
+            )  # fmt: skip
+            _put(
+                connection,
+                schema.place,
+                ("annotator",),
+                annotator=self.annotator,
+                item=item_id,
+                attempt=attempt,
+            )
+        return Saved("", event.time)
+
+    def submit(self, item_id: str, answer: Answer, client_id: str = "", attempt: int = 0) -> Saved:
+        """Save an answer; where there is one already, this one revises it.
+
+        Args:
+            client_id: Made by the page for this one click: an id that was saved before counts once.
+
+        Raises:
+            LabError: It is no answer to this item, or it could not be saved: nothing was written.
+        """
+        item = self.store.item(item_id)
+        settings = self.store.task.settings
+        shown = shown_order(item_id, [output.id for output in item.outputs], self.annotator, attempt)
+        best = len(item.outputs) if settings.ranking == "all" else settings.best
+        check_answer(answer, shown, min(best, MOST), self.store.task.flags)
+        values = answer_values(answer) | {"guidelines": self.store.task.guidelines.version}
+        return self._answer("submit", (item_id, attempt), values, client_id, shown)
+
+    def skip(
+        self,
+        item_id: str,
+        reason: str,
+        comment: str = "",
+        active_ms: int = 0,
+        attempt: int = 0,
+        client_id: str = "",
+    ) -> Saved:
+        """Pass an item over, with a reason.
+
+        Raises:
+            LabError: No reason was given, or it could not be saved.
+        """
+        reason = reason.strip()
+        if not reason or len(reason) > REASON_AT_MOST:
+            raise LabError("An item is skipped with a reason.", "Choose one, or write a few words.")
+        check_comment(comment)
+        check_comment(reason)
+        values: dict[str, Any] = {"reason": reason, "active_ms": active_ms}
+        if comment:
+            values["comment"] = comment
+        return self._answer("skip", (item_id, attempt), values, client_id, ())
+
+    def flag(self, item_id: str, flags: Sequence[str], comment: str = "", client_id: str = "") -> Saved:
+        """Say that something is wrong with a prompt, without answering."""
+        unknown = [flag for flag in flags if flag not in self.store.task.flags]
+        if unknown or not flags:
+            raise LabError(
+                f"The flag {''.join(unknown[:1])!r} is unknown.",
+                f"Flags are {', '.join(self.store.task.flags)}.",
+            )
+        check_comment(comment)
+        return self._write("flag", item_id, {"flags": list(flags), "comment": comment}, client_id)
+
+    def _answer(
+        self, type: str, key: Key, values: dict[str, Any], client_id: str, shown: tuple[str, ...]
+    ) -> Saved:
+        if key[0] not in self._entries:
+            raise LabError(f"There is no item {key[0][:40]!r} in this task.", "Look into the list of items.")
+        draft, place = schema.draft.c, schema.place.c
+        now = self.store.now()
+        with self.store.writing() as connection:
+            known = self._known(connection, client_id)
+            if known is not None:
+                return known
+            self._refresh(connection)
+            before = self._state.active(key)
+            if type == "submit" and before is not None:
+                type = "revise"
+            event = self.store.event(
+                self.annotator, next_turn(connection, self.annotator), type, id=client_id, item=key[0],
+                attempt=key[1], supersedes=before.id if before else "",
+            )  # fmt: skip
+            add_event(connection, event, values, shown)
+            mine = draft.annotator == self.annotator
+            connection.execute(
+                delete(schema.draft).where(mine, draft.item == key[0], draft.attempt == key[1])
+            )
+            connection.execute(
+                delete(schema.place).where(place.annotator == self.annotator, place.item == key[0])
+            )
+            self._settle(connection, event, now)
+        self._take_in()
+        return Saved(event.id, event.time)
+
+    def _settle(self, connection: Connection, event: Event, now: float) -> None:
+        """Keep the slots of an item in step with what its person did."""
+        entry = self._entries[event.item]
+        if not self.store.task.settings.overlap or entry.kind != WORK or event.attempt:
+            return
+        if event.type == "skip":
+            queue.let_go(connection, self.annotator, event.item)
+        else:
+            queue.settle(connection, self.annotator, event.item, done=True, now=now)
+
+    def _write(self, type: str, item: str, values: dict[str, Any], client_id: str = "", **more: Any) -> Saved:
+        with self.store.writing() as connection:
+            known = self._known(connection, client_id)
+            if known is not None:
+                return known
+            event = self.store.event(
+                self.annotator, next_turn(connection, self.annotator), type, id=client_id, item=item, **more
+            )
+            add_event(connection, event, values)
+        self._take_in()
+        return Saved(event.id, event.time)
+
+    def _known(self, connection: Connection, client_id: str) -> Saved | None:
+        """What was saved under this id before, if anything."""
+        if not client_id:
+            return None
+        columns = schema.event.c
+        row = connection.execute(
+            select(columns.annotator, columns.client_time).where(columns.id == client_id)
+        ).one_or_none()
+        if row is None:
+            return None
+        if row[0] != self.annotator:
+            raise LabError("This id was used by somebody else.", "Submit again: a new id is made.")
+        return Saved(client_id, row[1])
+
+    # Undo and redo
+
+    @property
+    def undo_what(self) -> str:
+        """What the next undo takes back: "submit", "revise", "skip", "flag", or ""."""
+        event = self._state.can_undo
+        return event.type if event else ""
+
+    @property
+    def redo_what(self) -> str:
+        """What the next redo does again, or ""."""
+        event = self._state.can_redo
+        return event.type if event else ""
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is something to take back, of today or of any day."""
+        return self._state.can_undo is not None
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether something was taken back and nothing was done since."""
+        return self._state.can_redo is not None
+
+    def undo(self) -> Undone | None:
+        """Take back the last thing that this person did; None where there is nothing. A new event says so."""
+        return self._turn_back("undo")
+
+    def redo(self) -> Undone | None:
+        """Do again what was taken back last; None where there is nothing."""
+        return self._turn_back("redo")
+
+    def _turn_back(self, type: str) -> Undone | None:
+        place, now = schema.place.c, self.store.now()
+        with self.store.writing() as connection:
+            self._refresh(connection)
+            target = self._state.can_undo if type == "undo" else self._state.can_redo
+            if target is None:
+                return None
+            values = self._payload(connection, target)
+            event = self.store.event(
+                self.annotator, next_turn(connection, self.annotator), type, item=target.item,
+                attempt=target.attempt, supersedes=target.id,
+            )  # fmt: skip
+            add_event(connection, event, {})
+            self._refresh(connection)
+            if target.type in ANSWERS:
+                active = self._state.active(target.key)
+                self._resettle(connection, target, active, now)
+            if type == "undo" and target.type in ANSWERS:
+                _put(
+                    connection, schema.place, ("annotator",), annotator=self.annotator, item=target.item,
+                    attempt=target.attempt,
+                )  # fmt: skip
+            elif type == "redo":
+                connection.execute(
+                    delete(schema.place).where(place.annotator == self.annotator, place.item == target.item)
+                )
+        return Undone(target.item, target.attempt, target.type, values)
+
+    def _resettle(self, connection: Connection, target: Event, active: Event | None, now: float) -> None:
+        entry = self._entries[target.item]
+        if not self.store.task.settings.overlap or entry.kind != WORK or target.attempt:
+            return
+        if active is not None and active.type == "skip":
+            queue.let_go(connection, self.annotator, target.item)
+        else:
+            queue.settle(connection, self.annotator, target.item, done=active is not None, now=now)
+
+    # How far, and what was agreed to
+
+    def progress(self) -> Counts:
+        """How far this person has come."""
+        out = self.opted_out()
+        wanted = {
+            id for id, entry in self._entries.items() if entry.category not in out or entry.kind == PRACTICE
+        }
+        done = skipped = practice = 0
+        for (id, attempt), answers in self._state.answers.items():
+            if attempt or id not in wanted:
+                continue
+            practice += self._entries[id].kind == PRACTICE
+            skipped += answers[-1].type == "skip"
+            done += answers[-1].type != "skip"
+        all_practice = sum(entry.kind == PRACTICE for entry in self._entries.values())
+        total = len(wanted)
+        return Counts(done, skipped, total - done - skipped, total, all_practice - practice)
+
+    def recent(self, count: int = 100) -> tuple[Done, ...]:
+        """What this person did and did not take back, the newest first."""
+        last = self._state.deeds[-count:][::-1] if count > 0 else ()
+        return tuple(
+            Done(event.item, event.attempt, self._entries[event.item].number, event.type, event.time)
+            for event in last
+            if event.item in self._entries
+        )
+
+    def agree(self, text: str) -> Saved:
+        """The person has read what is recorded and who sees it, in these words, and goes on."""
+        return self._write("consent", "", {"text": text})
+
+    @property
+    def agreed(self) -> bool:
+        """Whether the person has agreed, and not withdrawn since."""
+        said = [event.type for event in self._state.others if event.type in ("consent", "withdraw")]
+        return bool(said) and said[-1] == "consent"
+
+    def withdraw(self) -> Saved:
+        """The person wants to be left out: results pass over the answers until they are erased."""
+        return self._write("withdraw", "", {})
+
+    def opt_out(self, category: str) -> Saved:
+        """Give this person no items of a category."""
+        return self._write("opt_out", "", {"category": category})
+
+    def opt_in(self, category: str) -> Saved:
+        """Give this person items of a category again."""
+        return self._write("opt_in", "", {"category": category})
+
+    def opted_out(self) -> frozenset[str]:
+        """Categories that this person is given no items of."""
+        out: set[str] = set()
+        for event in self._state.others:
+            if event.type in ("opt_out", "opt_in"):
+                category = self._categories.get(event.id, "")
+                (out.add if event.type == "opt_out" else out.discard)(category)
+        return frozenset(out)
+
+    def key_of(self, item_id: str) -> Tiers | None:
+        """The known order of a practice item, once this person has answered it; None before and for others."""
+        if self._entries[item_id].kind != PRACTICE or self._state.active((item_id, 0)) is None:
+            return None
+        return self.store.item(item_id).key
+
+    def payloads(self, types: Sequence[str] = DEEDS) -> list[tuple[Event, dict[str, Any]]]:
+        """What was said in this person's deeds that were not taken back, oldest first."""
+        wanted = [event for event in self._state.deeds if event.type in types]
+        columns = schema.event.c
+        with self.store.reading() as connection:
+            rows = connection.execute(
+                select(columns.id, columns.payload).where(columns.annotator == self.annotator)
+            ).all()
+        texts = {row[0]: row[1] for row in rows}
+        return [(event, parse_json(texts[event.id], self.store.name)) for event in wanted]
+
+    # Events
+
+    def _take_in(self) -> None:
+        with self.store.reading() as connection:
+            self._refresh(connection)
+
+    def _refresh(self, connection: Connection) -> None:
+        """Take in what came since: own events, and those of a second window or a merge."""
+        columns = schema.event.c
+        rows = connection.execute(
+            select(
+                columns.seq, columns.id, columns.turn, columns.type, columns.item, columns.attempt,
+                columns.supersedes, columns.client_time,
+            ).where(columns.annotator == self.annotator, columns.seq > self._seq).order_by(columns.seq)
+        ).all()  # fmt: skip
+        if not rows:
+            return
+        fresh = [
+            Event(row.id, self.annotator, row.turn, row.type, row.item or "", row.attempt, row.supersedes or "",
+                  row.client_time)
+            for row in rows
+        ]  # fmt: skip
+        for event in fresh:
+            if event.type in ("opt_out", "opt_in"):
+                self._categories[event.id] = self._payload(connection, event)["category"]
+        self._seq = rows[-1].seq
+        self._all += fresh
+        fresh.sort(key=lambda event: event.place)
+        if fresh[0].place <= self._state.last:  # a merge brought something that belongs before what is known
+            self._state = Folded()
+            fresh = self._all = sorted(self._all, key=lambda event: event.place)
+        for event in fresh:
+            self._state.apply(event)
+
+    def _payload(self, connection: Connection, event: Event) -> dict[str, Any]:
+        row = connection.execute(select(schema.event.c.payload).where(schema.event.c.id == event.id)).one()
+        values: dict[str, Any] = parse_json(row[0], self.store.name)
+        return values
+
+    def _draft(self, connection: Connection, key: Key) -> Draft | None:
+        draft = schema.draft.c
+        row = connection.execute(
+            select(draft.payload).where(
+                draft.annotator == self.annotator, draft.item == key[0], draft.attempt == key[1]
+            )
+        ).one_or_none()
+        return Draft(parse_json(row[0], self.store.name)) if row else None
+
+
+def _put(connection: Connection, table: Any, keys: Sequence[str], **values: Any) -> None:
+    """Insert a row, or change the one that has the same keys."""
+    insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    made = insert(table).values(**values)
+    rest = {name: value for name, value in values.items() if name not in keys}
+    connection.execute(made.on_conflict_do_update(index_elements=list(keys), set_=rest))
+
+
+__all__ = [
+    "AllDone",
+    "Counts",
+    "Done",
+    "Entry",
+    "Saved",
+    "Session",
+    "Shown",
+    "ShownOutput",
+    "Undone",
+    "Waiting",
+]
