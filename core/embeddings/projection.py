@@ -11,7 +11,7 @@ N vectors, W width, k directions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +64,15 @@ class Projection:
             )
         moved = np.asarray(vectors, np.float32) - self.mean
         return np.asarray(moved @ self.axes.T, np.float32)
+
+    def facing(self, points: Numbers) -> Projection:
+        """The same picture, each direction turned as in another one of the same points, shape (N, k).
+
+        The sign of a component is arbitrary, and need not change from one picture to the next.
+        """
+        products = (self.points * (points - points.mean(axis=0))).sum(axis=0)
+        signs = np.where(products < 0, np.float32(-1), np.float32(1))
+        return replace(self, points=self.points * signs, axes=self.axes * signs[:, None])
 
     def pick(self, components: Sequence[int]) -> Projection:
         """The same picture with some of its axes, in the order given.

@@ -229,11 +229,11 @@ def test_a_camera_of_another_version_is_none(state: object) -> None:
 
 def test_colors_have_a_legend(lab: EmbeddingsLab) -> None:
     page = lab.cloud
-    assert page.color.currentText() == "Kind"
-    assert "word start 31,664" in page.legend.accessibleName()
-    page.color.setCurrentIndex(page.color.findData("norm"))
-    page.color.activated.emit(page.color.currentIndex())
-    assert page.legend.accessibleName().startswith("Colors: Length of the vector.")
+    assert page.colors.box.currentText() == "Kind"
+    assert "word start 31,664" in page.colors.legend.accessibleName()
+    page.colors.box.setCurrentIndex(page.colors.box.findData("norm"))
+    page.colors.box.activated.emit(page.colors.box.currentIndex())
+    assert page.colors.legend.accessibleName().startswith("Colors: Length of the vector.")
     assert len(np.unique(page.view._colors)) > 5
 
 

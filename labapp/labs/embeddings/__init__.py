@@ -146,7 +146,7 @@ class EmbeddingsLab(PagedLab):
             self.cloud.find()
 
     def handoff(self) -> Handoff:
-        opened, row = self.subject.opened, self.cloud.inspector.row
+        opened, row = self.cloud.opened, self.cloud.inspector.row
         return (
             Handoff(text=opened.vectors.names[row]) if opened is not None and row is not None else Handoff()
         )
@@ -170,6 +170,27 @@ class EmbeddingsLab(PagedLab):
             self.cloud.prediction.answer(1)
             self.cloud.search.setText(tr("king"))
             self.cloud.find()
+
+        def in_text() -> None:
+            from labapp.labs.embeddings.recipe import Recipe
+            from labapp.labs.embeddings.text_source import SAMPLE
+
+            self.cloud.prediction.close_question()
+            self.cloud.choice.show_recipe(Recipe(kind="pca", text=SAMPLE, layer=20))
+            self.cloud.compute()
+
+        def found(word: str) -> Callable[[], None]:
+            def find() -> None:
+                self.cloud.search.setText(word)
+                self.cloud.find()
+
+            return find
+
+        def tsne() -> None:
+            from labapp.labs.embeddings.recipe import Recipe
+
+            self.cloud.choice.show_recipe(Recipe(kind="tsne", count=1_000))
+            self.cloud.compute()
 
         def page(name: str) -> Any:
             return lambda: self.frame.show_page(name)
@@ -207,6 +228,9 @@ class EmbeddingsLab(PagedLab):
         return [
             ("question", self.show_scene, quiet),
             ("pca", pca, quiet),
+            ("text", in_text, lambda: quiet() and bool(self.cloud.recipe.text)),
+            ("text-point", found("bank"), quiet),
+            ("tsne", tsne, lambda: quiet() and self.cloud.recipe.kind == "tsne"),
             ("analogy-question", page("analogy"), quiet),
             ("analogy", partial(solved, 0), stood),
             ("arrows", partial(solved, 1), stood),

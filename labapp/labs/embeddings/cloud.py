@@ -1,11 +1,12 @@
 """Cloud: every vector a point, seen along two or three directions that one chooses, and looked into.
 
 What to notice: a picture of 576 numbers in two or three keeps little, and says how little. Stages:
-`core.embeddings.projection`, `tsne`, `distortion`, `clusters`.
+`core.embeddings.projection`, `tsne`, `in_text`.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
+from labapp.labs.embeddings.cloud_colors import CloudColors
 from labapp.labs.embeddings.cloud_tools import CloudTools, camera_from, camera_to_json, copy_text
 from labapp.labs.embeddings.cloud_view import CloudView
-from labapp.labs.embeddings.coloring import Coloring, Legend, by_category, by_number, plain
 from labapp.labs.embeddings.inspector import Inspector
 from labapp.labs.embeddings.recipe import Recipe, RecipeChoice, make_projection, recipe_from
 from labapp.labs.embeddings.subject import Opened, SubjectPage
-from labapp.labs.embeddings.tables import Numbers, percent, shown
+from labapp.labs.embeddings.tables import Numbers, shown
+from labapp.labs.embeddings.text_source import TextSource
 from labapp.runner import Done, Outcome, Slot
 from labapp.widgets.parts import button, card, controls, field, flat_button, label
 from labapp.widgets.prediction import Prediction
@@ -33,9 +35,7 @@ if TYPE_CHECKING:
 
 Rows = npt.NDArray[np.intp]
 SPIN_S = 12.0  # seconds that the scene turns by itself
-CLUSTERS = 8
 LANDMARK = 5  # characters of a name, its space among them, from which on it says something
-SAMPLE = 1_000  # points at which the distortion is measured
 
 
 class CloudPage(SubjectPage):
@@ -48,9 +48,8 @@ class CloudPage(SubjectPage):
         self.recipe = Recipe()  # of what is shown
         self.rows: Rows = np.zeros(0, dtype=np.intp)  # of the vectors that are shown, rising
         self.kept: list[dict[str, Any]] = []  # views
-        self._ways: dict[str, npt.NDArray[Any]] = {}  # what was computed to color by, of the points shown
+        self._wanted: Opened | None = None  # of the picture that was asked for last
         self._doing = ""  # what a live picture says of itself
-        self._said = ""  # on distortion
         self._scene: dict[str, Any] | None = None
         self._names_first: Rows = np.zeros(0, dtype=np.intp)
         self._then: dict[str, Any] | None = None  # the view that is to be shown with the next picture
@@ -63,8 +62,12 @@ class CloudPage(SubjectPage):
     # Assembly.
 
     def _build_controls(self) -> None:
-        self.choice = RecipeChoice()
+        self.source = TextSource(self.lab)
+        self.source.wanted.connect(self.compute)
+        self.source.layer_changed.connect(self.compute)
+        self.choice = RecipeChoice(self.source)
         self.choice.changed.connect(self.compute)
+        self.choice.kind_changed.connect(lambda: self.tools.only_two(self.choice.why_flat))
         self.go = button(tr("Show"), self.compute, tip=tr("Compute this picture"), role="primary")
         self.stop = button(tr("Pause"), self.pause, tip=tr("Hold t-SNE where it is, or go on"))
         self.stop.setEnabled(False)
@@ -72,9 +75,8 @@ class CloudPage(SubjectPage):
         row.setSpacing(6)
         row.addWidget(self.go, 1)
         row.addWidget(self.stop)
-        self.color = QComboBox()
-        self.color.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.color.activated.connect(lambda _: self._color())
+        self.colors = CloudColors(self)
+        self.colors.measured.connect(self._show_caption)
         self.search = QLineEdit()
         self.search.setMaxLength(1000)
         self.search.setClearButtonEnabled(False)
@@ -93,7 +95,7 @@ class CloudPage(SubjectPage):
             self.top,
             self.choice,
             row,
-            field(tr("Color by"), self.color, tr("What the colors mean")),
+            field(tr("Color by"), self.colors.box, tr("What the colors mean")),
             search,
             self.found,
         )
@@ -117,13 +119,12 @@ class CloudPage(SubjectPage):
         head.setSpacing(8)
         head.addWidget(self.tools)
         self.true = button(
-            tr("How true is it?"), self.measure, role="sample",
+            tr("How true is it?"), self.colors.measure, role="sample",
             tip=tr("Measure how many of the true nearest neighbors are neighbors in the picture, too"),
         )  # fmt: skip
         head.addWidget(self.readout, 1)
         head.addWidget(self.true)
         self.caption = label("", "small", wrap=True)
-        self.legend = Legend()
         self.prediction = Prediction()
         self.prediction.answered.connect(self._answered)
         self.picture = QWidget()
@@ -132,33 +133,43 @@ class CloudPage(SubjectPage):
         layout.setSpacing(8)
         layout.addWidget(self.prediction)
         layout.addWidget(
-            card(head, self.view, self.legend, self.caption, margin=8, spacing=4, grows=self.view), 1
-        )
+            card(head, self.source, self.view, self.colors.legend, self.caption, margin=8, spacing=4,
+                 grows=self.view),
+            1,
+        )  # fmt: skip
 
     # The vectors, and what is seen of them.
 
     def take(self, opened: Opened) -> None:
-        self.opened = opened
-        self.inspector.take(opened)
         self.choice.set_width(opened.vectors.width)
-        self.projection = None
         self.found.setText("")
-        if self.recipe.kind != "raw" and self._then is None:  # nothing is computed unasked
+        text = self.recipe.text or self.choice.in_text
+        if (self.recipe.kind != "raw" or text) and self._then is None:  # nothing is computed unasked
             self.choice.show_recipe(Recipe(axes=self.recipe.axes))
         self.compute()
 
     def compute(self) -> None:
         """Make the picture that is chosen."""
-        if self.opened is None:
-            return
-        recipe = self.choice.recipe(self.tools.three.isChecked())
-        self.lab.attempt(self._start, self.opened, recipe)
+        self.lab.attempt(self._compute, self.choice.recipe(self.tools.in_three))
+
+    def _compute(self, recipe: Recipe) -> None:
+        table = self.subject.opened
+        if self.choice.in_text:
+            self.source.need(recipe, self.subject.picker, self._start_text)
+        elif table is not None:
+            self._start(table, recipe)
+
+    def _start_text(self, opened: Opened, recipe: Recipe) -> None:
+        self.lab.attempt(self._start, opened, recipe)
 
     def _start(self, opened: Opened, recipe: Recipe) -> None:
         live = recipe.kind == "tsne"
+        same = _only_layer_differs(recipe, self.recipe) and self.projection is not None
+        before = self.projection.points if same and self.projection is not None else None
+        self._wanted = opened
         self.context.runner.start(
             Slot(self.lab.name, "picture"),
-            lambda: make_projection(recipe, opened.vectors),
+            lambda: make_projection(recipe, opened.vectors, before),
             title=tr("t-SNE of {n:,} vectors", n=len(recipe.rows(opened.vectors)))
             if live
             else tr("Projecting"),
@@ -171,7 +182,7 @@ class CloudPage(SubjectPage):
 
     def _on_steps(self, opened: Opened, recipe: Recipe, events: list[Any]) -> None:
         steps = [event for event in events if hasattr(event, "points")]
-        if steps and opened is self.opened:
+        if steps and opened is self._wanted:
             last = steps[-1]
             first = recipe != self.recipe or len(self.rows) != len(last.points)
             self._doing = tr("t-SNE, step {n:,}, divergence {kl:.2f} nats", n=last.iteration, kl=last.kl)
@@ -181,31 +192,46 @@ class CloudPage(SubjectPage):
         if self.context.runner.job(Slot(self.lab.name, "picture")) is None:
             self.stop.setEnabled(False)
         self._doing = ""
-        if isinstance(outcome, Done) and opened is self.opened:
-            self.projection = outcome.finished.result
-            same = recipe == self.recipe
-            self._show_points(opened, recipe, self.projection.points, keep_camera=same)
-            self.view.set_axes(self.projection.labels if len(self.projection.axes) else ())
+        if isinstance(outcome, Done) and opened is self._wanted:
+            made = outcome.finished.result
+            same = recipe == self.recipe or _only_layer_differs(recipe, self.recipe)
+            self._show_points(opened, recipe, made.points, keep_camera=same)
+            self.projection = made
+            self.view.set_axes(made.labels if len(made.axes) else ())
             self._show_kept_camera()
+            self._show_caption()
         self.lab.show_failure(outcome)
 
     def _show_points(
         self, opened: Opened, recipe: Recipe, points: npt.NDArray[np.float32], keep_camera: bool
     ) -> None:
         rows = recipe.rows(opened.vectors)
-        if recipe != self.recipe or len(rows) != len(self.rows) or self.color.count() == 0:
-            before = self.inspector.row
-            self.recipe, self.rows, self._ways, self._said = recipe, rows, {}, ""
+        if opened is not self.opened or recipe != self.recipe or len(rows) != len(self.rows):
+            before = self._look_into(opened)
+            self.recipe, self.rows, self.projection = recipe, rows, None
             self.tools.show_all()
-            self._offer_colors(opened)
+            self.colors.begin(opened)
             self.view.isolate(None)
             self._names_first = self._order(opened)
             self.view.set_points(points, self._name_of, self._names_first, keep_camera)
-            self._color()
+            self.view.set_names(self._name_of)
+            self.colors.paint()
             self.view.choose(None if before is None else self._place(before))
         else:
             self.view.set_points(points, self._name_of, self._names_first, keep_camera)
-        self._show_caption(opened)
+        self._show_caption()
+
+    def _look_into(self, opened: Opened) -> int | None:
+        """Let the inspector follow; a vector stays in it where the names are the same."""
+        row, before = self.inspector.row, self.opened
+        self.opened = opened
+        if opened is before:
+            return row
+        self.inspector.take(opened)
+        if row is None or before is None or opened.vectors.names != before.vectors.names:
+            return None
+        self.inspector.show_row(row)
+        return row
 
     def _order(self, opened: Opened) -> Rows:
         """Places of the points whose names come first: words of some letters, in the table's order."""
@@ -232,105 +258,6 @@ class CloudPage(SubjectPage):
             else:
                 job.pause()
             self.stop.setText(tr("Go on") if job.paused else tr("Pause"))
-
-    # Colors.
-
-    def _offer_colors(self, opened: Opened) -> None:
-        before = self.color.currentData()
-        self.color.clear()
-        self.color.addItem(tr("One color"), "")
-        for title in opened.vectors.columns:
-            self.color.addItem(tr(title.capitalize()), f"column:{title}")
-        if opened.vectors.ids is not None:
-            self.color.addItem(tr("Token id: frequent tokens first"), "id")
-        self.color.addItem(tr("Length of the vector"), "norm")
-        self.color.addItem(tr("{k} clusters (k-means)", k=CLUSTERS), "clusters")
-        self.color.addItem(tr("Neighbors kept, where measured"), "kept")
-        at = self.color.findData(before if before is not None else "column:kind")
-        self.color.setCurrentIndex(max(0, at))
-
-    def _color(self) -> None:
-        opened, key = self.opened, str(self.color.currentData() or "")
-        if opened is None:
-            return
-        if key == "clusters" and key not in self._ways:
-            self.lab.attempt(self._cluster, opened)
-            return
-        if key == "kept" and key not in self._ways:
-            self.measure()
-            return
-        coloring = self._coloring(opened, key)
-        self.view.set_colors(coloring.colors, coloring.palette)
-        self.legend.show_coloring(coloring)
-
-    def _coloring(self, opened: Opened, key: str) -> Coloring:
-        title = self.color.currentText()
-        if key.startswith("column:"):
-            column = opened.vectors.columns[key.removeprefix("column:")]
-            values = [column[row] for row in self.rows.tolist()]
-            if all(value.replace(".", "", 1).isdigit() for value in values[:200]) and len(set(values)) > 8:
-                return by_number(title, np.array([_number(value) for value in values]))
-            return by_category(title, values)
-        if key == "id" and opened.vectors.ids is not None:
-            return by_number(title, np.array(opened.vectors.ids, dtype=np.float64)[self.rows])
-        if key == "norm":
-            return by_number(title, opened.raw.norms[self.rows].astype(np.float64))
-        if key == "clusters" and key in self._ways:
-            return by_category(title, [tr("cluster {n}", n=n + 1) for n in self._ways[key].tolist()])
-        if key == "kept" and key in self._ways:
-            return by_category(title, self._ways[key].tolist())
-        return plain(len(self.rows))
-
-    def _cluster(self, opened: Opened) -> None:
-        from core.embeddings.clusters import cluster
-
-        rows = self.rows
-        self.lab.ask(
-            "clusters", lambda: cluster(opened.vectors.values[rows], CLUSTERS, seed=0),
-            tr("Clustering {n:,} vectors", n=len(rows)), partial(self._clustered, rows),
-        )  # fmt: skip
-
-    def _clustered(self, rows: Rows, found: Any) -> None:
-        if rows is self.rows:
-            self._ways["clusters"] = np.asarray(found.labels)
-            self._color()
-
-    # How true it is.
-
-    def measure(self) -> None:
-        """Measure how many true neighbors the picture keeps."""
-        if self.opened is not None and self.projection is not None:
-            self.lab.attempt(self._measure, self.opened, self.projection)
-
-    def _measure(self, opened: Opened, projection: Projection) -> None:
-        from core.embeddings.distortion import distortion
-
-        rows = self.rows
-        values = opened.vectors.values if len(rows) == len(opened.vectors) else opened.vectors.values[rows]
-        chosen = SAMPLE if len(rows) > 2 * SAMPLE else None
-        self.lab.ask(
-            "distortion", lambda: distortion(values, projection.points, rows=chosen, seed=0),
-            tr("Comparing neighbors"), partial(self._measured, rows),
-        )  # fmt: skip
-
-    def _measured(self, rows: Rows, found: Any) -> None:
-        if rows is not self.rows:
-            return
-        self._said = tr(
-            "{share} of the true {k} nearest neighbors are kept, measured at {n:,} of {all:,} points.",
-            share=percent(found.overall), k=found.k, n=found.n, all=len(rows),
-        )  # fmt: skip
-        said = np.full(len(rows), tr("not measured"), dtype=object)
-        kept = np.asarray(found.per_point)
-        words = [tr("none"), tr("up to a third"), tr("up to two thirds"), tr("more")]
-        said[np.asarray(found.rows)] = [
-            words[0 if s == 0 else 1 + min(2, int(s * 2.999))] for s in kept.tolist()
-        ]
-        self._ways["kept"] = said
-        if self.opened is not None:
-            self._show_caption(self.opened)
-        if self.color.currentData() == "kept":
-            self._color()
 
     # What is chosen, found and selected.
 
@@ -373,8 +300,7 @@ class CloudPage(SubjectPage):
         return " · ".join(parts)
 
     def _selected(self) -> None:
-        if self.opened is not None:
-            self._show_caption(self.opened)
+        self._show_caption()
 
     def _chosen_rows(self) -> Rows:
         return self.rows[self.view.selected]
@@ -428,7 +354,8 @@ class CloudPage(SubjectPage):
             self._show_kept_camera()
             return
         self.choice.show_recipe(recipe)
-        self.tools.three.setChecked(len(recipe.axes) == 3)
+        if not self.choice.why_flat:
+            self.tools.set_three(len(recipe.axes) == 3)
         self.compute()
 
     def _show_kept_camera(self) -> None:
@@ -439,7 +366,7 @@ class CloudPage(SubjectPage):
 
     # In words and numbers.
 
-    def _show_caption(self, opened: Opened) -> None:
+    def _show_caption(self) -> None:
         self.caption.setText(self.summary())
         self.view.describe(self.summary())
 
@@ -449,13 +376,17 @@ class CloudPage(SubjectPage):
             return ""
         which = tr("all") if len(self.rows) == len(opened.vectors) else tr("{n:,} of", n=len(self.rows))
         parts = [tr("{which} {n:,} vectors", which=which, n=len(opened.vectors)).capitalize()]
+        if self.recipe.text:
+            parts = [opened.vectors.source]
         if self._doing:
             parts.append(self._doing)
         elif projection is not None:
             parts.append(self._seen_by(projection))
         if len(self.view.selected):
             parts.append(tr("{n:,} selected", n=len(self.view.selected)))
-        return " · ".join([*parts, self._said] if self._said else parts)
+        if self.recipe.text:
+            parts.append(tr("cosines {origin}", origin=opened.centered.centered_on))
+        return " · ".join([*parts, self.colors.said] if self.colors.said else parts)
 
     def _seen_by(self, projection: Projection) -> str:
         labels = ", ".join(projection.labels)
@@ -504,21 +435,21 @@ class CloudPage(SubjectPage):
 
     def save_state(self) -> dict[str, Any]:
         return {
-            "recipe": self.choice.recipe(self.tools.three.isChecked()).to_json(), "kept": self.kept,
-            "three": self.tools.three.isChecked(), "color": self.color.currentData(),
+            "recipe": self.choice.recipe(self.tools.in_three).to_json(), "kept": self.kept,
+            "three": self.tools.in_three, "color": self.colors.box.currentData(),
         }  # fmt: skip
 
     def restore_state(self, state: dict[str, Any]) -> None:
         kept = state.get("kept")
         if isinstance(kept, list):
             self.kept = [one for one in kept if isinstance(one, dict) and isinstance(one.get("name"), str)]
-        self.tools.three.setChecked(state.get("three") is not False)
+        self.tools.set_three(state.get("three") is not False)
         recipe = recipe_from(state.get("recipe"))
-        self.choice.show_recipe(recipe)
+        if recipe.text:  # it stands ready, and is read when it is asked for
+            self.source.show_text(recipe.text, recipe.layer)
+        self.choice.show_recipe(replace(recipe, text="", layer=0))
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
+def _only_layer_differs(a: Recipe, b: Recipe) -> bool:
+    """Whether two pictures show the same tokens of a text, at different layers."""
+    return bool(a.text) and a.layer != b.layer and replace(a, layer=b.layer) == b

@@ -30,6 +30,9 @@ class CloudTools(QWidget):
     Args:
         view: Which.
         three: Whether it begins with three directions.
+
+    Attributes:
+        in_three: Whether three directions are wanted, where the picture can have them.
     """
 
     directions_changed = Signal()
@@ -44,10 +47,11 @@ class CloudTools(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(2)
-        self.three = button(tr("3-D"), tip=tr("Three directions instead of two"), role="sample")
+        self.three = button(tr("3-D"), role="sample")
         self.three.setCheckable(True)
-        self.three.setChecked(three)
-        self.three.clicked.connect(lambda _: self.directions_changed.emit())
+        self.three.clicked.connect(self._three_clicked)
+        self.in_three = three
+        self.only_two("")
         row.addWidget(self.three)
         row.addSpacing(8)
         self._group = QButtonGroup(self)
@@ -81,6 +85,23 @@ class CloudTools(QWidget):
     def set_views(self, names: Callable[[], list[str]]) -> None:
         """Where the names of kept views come from."""
         self._views = names
+
+    def set_three(self, on: bool) -> None:
+        """Want three directions, or two."""
+        self.in_three = on
+        self.three.setChecked(on and self.three.isEnabled())
+
+    def only_two(self, why: str) -> None:
+        """Say that there are two directions and no more, and why; "" lets one choose."""
+        self.three.setText(tr("2-D only") if why else tr("3-D"))
+        self.three.setToolTip(why or tr("Three directions instead of two"))
+        self.three.setAccessibleDescription(why)
+        self.three.setEnabled(not why)
+        self.three.setChecked(self.in_three and not why)
+
+    def _three_clicked(self, on: bool) -> None:
+        self.in_three = on
+        self.directions_changed.emit()
 
     def use(self, tool: Tool) -> None:
         """Let dragging do something else."""

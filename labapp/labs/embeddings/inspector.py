@@ -106,6 +106,7 @@ class Inspector(QWidget):
             )
         )
         self.centering = centering_box()
+        self.centering.setItemText(0, tr("Centered"))  # on what is said below
         self.centering.setAccessibleName(tr("From where vectors are measured"))
         self.centering.setToolTip(
             tr("Raw vectors share a direction, their mean; without it differences show")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,11 @@ from core.stages import once
 from labapp.widgets.parts import field, inset, label
 from labapp.words import tr
 
+if TYPE_CHECKING:
+    from labapp.labs.embeddings.text_source import TextSource
+
 Rows = npt.NDArray[np.intp]
+Points = npt.NDArray[np.float32]
 KINDS = (
     ("raw", "Raw numbers"),
     ("pca", "PCA"),
@@ -36,6 +40,11 @@ KINDS = (
 COMPONENTS = 10  # that PCA offers
 FEWEST, MOST = 100, 20_000  # points of t-SNE
 USUAL = 4_000
+TEXT = 4_000  # characters of a text that is kept
+FLAT = {  # why some pictures have two directions and no more
+    "tsne": "openTSNE draws t-SNE in two dimensions and no more",
+    "axes": "Two axes of words make a plane",
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,8 @@ class Recipe:
         count: How many points t-SNE gets, the most frequent ones.
         perplexity: Of t-SNE.
         exaggeration: Of its first steps.
+        text: Whose tokens are shown; "" shows the table.
+        layer: After how many blocks they are looked at.
     """
 
     kind: str = "raw"
@@ -61,6 +72,8 @@ class Recipe:
     count: int = USUAL
     perplexity: float = 30.0
     exaggeration: float = 12.0
+    text: str = ""
+    layer: int = 0
 
     def rows(self, vectors: Vectors) -> Rows:
         """Which vectors are shown, rising."""
@@ -96,6 +109,8 @@ def recipe_from(state: object) -> Recipe:
             value = tuple(value) if good and isinstance(value, list) else default
         elif type(value) is not type(default) or (one.name == "kind" and value not in dict(KINDS)):
             value = default
+        if one.name == "text":
+            value = str(value)[:TEXT]
         good_values[one.name] = value
     return replace(made, **good_values)
 
@@ -111,8 +126,14 @@ def split_axis(text: str) -> tuple[list[str], list[str]]:
     return ends[0], ends[1]
 
 
-def make_projection(recipe: Recipe, vectors: Vectors) -> Iterator[Any]:
+def make_projection(recipe: Recipe, vectors: Vectors, before: Points | None = None) -> Iterator[Any]:
     """The stage that ends in a `Projection` of the recipe's rows; t-SNE's yields its steps, too.
+
+    Args:
+        recipe: What to show.
+        vectors: Of what.
+        before: The same tokens at another layer, as they lie in the picture that is there, shape (N, k):
+            components then point the same way.
 
     Raises:
         LabError: There is no such coordinate or word.
@@ -125,7 +146,12 @@ def make_projection(recipe: Recipe, vectors: Vectors) -> Iterator[Any]:
         made.raw_dimensions(values[:1], recipe.axes)  # says at the click what is wrong
         return once(lambda: made.raw_dimensions(values, recipe.axes))
     if recipe.kind == "pca":
-        return once(lambda: made.pca(values, COMPONENTS).pick(recipe.axes))
+
+        def seen() -> made.Projection:
+            found = made.pca(values, COMPONENTS).pick(recipe.axes)
+            return found if before is None else found.facing(before)
+
+        return once(seen)
     if recipe.kind == "axes":
         return once(_by_words(recipe, vectors, values))
     from core.embeddings.tsne import TsneSettings, tsne
@@ -157,12 +183,18 @@ def _by_words(recipe: Recipe, vectors: Vectors, values: npt.NDArray[np.float32])
 
 
 class RecipeChoice(QWidget):
-    """The controls of a recipe; nothing is made before somebody asks for it."""
+    """The controls of a recipe; nothing is made before somebody asks for it.
+
+    Args:
+        source: The controls of a text, which stand elsewhere; shown where its tokens are the points.
+    """
 
     changed = Signal()
+    kind_changed = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, source: TextSource) -> None:
         super().__init__()
+        self.source = source
         self.kind = QComboBox()
         for key, title in KINDS:
             self.kind.addItem(tr(title), key)
@@ -170,6 +202,8 @@ class RecipeChoice(QWidget):
         self.which = QComboBox()
         self.which.addItem(tr("All"), False)
         self.which.addItem(tr("Words"), True)
+        self.which.addItem(tr("In a text"), "text")
+        self.which.activated.connect(lambda _: self._show_kind())
         self._spins: dict[str, list[QSpinBox]] = {}
         self._stack = QStackedWidget()
         raw = self._numbers(
@@ -181,8 +215,10 @@ class RecipeChoice(QWidget):
         row = QHBoxLayout()
         row.setSpacing(6)
         self.kind.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        tip = tr("Words: tokens of letters that begin a word. In a text: its tokens, as a layer of the model "
+                 "holds them")  # fmt: skip
         row.addWidget(field(tr("Seen by"), self.kind, tr("How many numbers become two or three")), 5)
-        row.addWidget(field(tr("Points"), self.which, tr("Words: tokens of letters that begin a word")), 4)
+        row.addWidget(field(tr("Points"), self.which, tip), 4)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
@@ -251,6 +287,19 @@ class RecipeChoice(QWidget):
 
     def _show_kind(self) -> None:
         self._stack.setCurrentIndex(self.kind.currentIndex())
+        self.source.setVisible(self.in_text)
+        self.kind_changed.emit()
+
+    @property
+    def in_text(self) -> bool:
+        """Whether the points are the tokens of a text."""
+        return bool(self.which.currentData() == "text")
+
+    @property
+    def why_flat(self) -> str:
+        """Why the picture has two directions and no more; "" where it can have three."""
+        why = FLAT.get(str(self.kind.currentData()), "")
+        return tr(why) if why else ""
 
     def set_width(self, width: int) -> None:
         """How many numbers a vector has."""
@@ -264,19 +313,23 @@ class RecipeChoice(QWidget):
         spins = self._spins.get(kind, [])
         return Recipe(
             kind=kind,
-            words=bool(self.which.currentData()),
+            words=self.which.currentData() is True,
             axes=tuple(spin.value() - low for spin in spins[: 3 if three else 2]) or (0, 1),
             first=self.first.text(),
             second=self.second.text(),
             count=self.count.value(),
             perplexity=float(self.perplexity.value()),
             exaggeration=float(self.exaggeration.value()),
+            text=self.source.text if self.in_text else "",
+            layer=self.source.layer if self.in_text else 0,
         )
 
     def show_recipe(self, recipe: Recipe) -> None:
         """Put a recipe into the controls."""
         self.kind.setCurrentIndex(max(0, self.kind.findData(recipe.kind)))
-        self.which.setCurrentIndex(1 if recipe.words else 0)
+        self.which.setCurrentIndex(2 if recipe.text else 1 if recipe.words else 0)
+        if recipe.text:
+            self.source.show_text(recipe.text, recipe.layer)
         low = 1 if recipe.kind == "pca" else 0
         for spin, axis in zip(self._spins.get(recipe.kind, []), recipe.axes, strict=False):
             spin.setValue(axis + low)

@@ -84,6 +84,16 @@ class VectorsPicker(ModelPicker):
         choices.insert(2, Choice("vectors", tr("Open vectors…"), tr("Yours"), tip=kinds))
         return choices
 
+    def model(self) -> tuple[Path, str]:
+        """Where the model of the chosen table lies, and its name.
+
+        Raises:
+            LabError: A file of vectors is chosen, or nothing.
+        """
+        if not self.key or self.key.startswith(FILE):
+            raise LabError(tr("These vectors have no model that reads a text."), tr("Choose a model above."))
+        return self._folder(self.key)
+
     def default_key(self) -> str:
         """SmolLM2 where it is installed, else the newest base model."""
         smollm2 = next(known for known in known_tokenizers() if known.name == "smollm2")
@@ -118,10 +128,12 @@ class VectorsPicker(ModelPicker):
 
             file = Path(key.removeprefix(FILE))
             return file.name, read_vectors(file)
-        path, title = self._place(key)
-        if path.name in ("model.safetensors", "config.json"):
-            path = path.parent
+        path, title = self._folder(key)
         return title or path.name, read_token_vectors(path, title)
+
+    def _folder(self, key: str) -> tuple[Path, str]:
+        path, title = self._place(key)
+        return (path.parent if path.name in ("model.safetensors", "config.json") else path), title
 
     def _read(self, key: str, outcome: Outcome) -> None:
         match outcome:
