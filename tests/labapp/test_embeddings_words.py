@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 from core.embeddings.guess import Game
 from labapp.app import shipped_folder
 from labapp.labs.embeddings import EmbeddingsLab
-from labapp.labs.embeddings.senses import split_sentences
+from labapp.labs.embeddings.senses_reading import split_sentences
 from tests.labapp.opened import activate, opened_on_smollm2
 from tests.labapp.opened import wait as wait_until
 

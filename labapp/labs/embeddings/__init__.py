@@ -242,7 +242,7 @@ class EmbeddingsLab(PagedLab):
             ("dimensions-turned", self._turn, lambda: quiet() and self.dimensions.found is not None),
             ("senses-question", page("senses"), quiet),
             ("senses", senses, lambda: quiet() and self.senses.read is not None),
-            ("senses-layers", lambda: self.senses.show_view(1), lambda: quiet() and bool(self.senses.plots)),
+            ("senses-layers", lambda: self.senses.show_view(1), lambda: quiet() and self.senses.plots_there),
             ("guess-question", page("guess"), quiet),
             ("guess", play, quiet),
             ("guess-over", lambda: self.guess.give_up(), quiet),

@@ -334,7 +334,7 @@ class CloudView(QWidget):
 
     def _paint_axes(self, painter: QPainter, theme: Theme) -> None:
         """Where the directions lead: a small cross in the corner."""
-        root, long = QPointF(30, self.height() - 30), 22
+        root, long = QPointF(44, self.height() - 40), 22
         font = QFont(self.font())
         font.setPixelSize(max(11, font.pixelSize() - 2))
         painter.setFont(font)

@@ -217,7 +217,7 @@ class RecipeChoice(QWidget):
         self.kind.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         tip = tr("Words: tokens of letters that begin a word. In a text: its tokens, as a layer of the model "
                  "holds them")  # fmt: skip
-        row.addWidget(field(tr("Seen by"), self.kind, tr("How many numbers become two or three")), 5)
+        row.addWidget(field(tr("Seen by"), self.kind, tr("How many numbers become two or three")), 6)
         row.addWidget(field(tr("Points"), self.which, tip), 4)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -261,7 +261,7 @@ class RecipeChoice(QWidget):
             spin.setValue(usual)
             spin.setGroupSeparatorShown(True)
             inset(spin)
-            row.addWidget(field(title, spin, tip))
+            row.addWidget(field(title, spin, tip), len(title))  # the longer the title, the more room
         return made
 
     def _words(self) -> QWidget:

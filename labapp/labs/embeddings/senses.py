@@ -7,11 +7,8 @@ leaving each sentence out, beside shuffled labels, and not read off a cosine. St
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -26,9 +23,10 @@ from PySide6.QtWidgets import (
 )
 
 from core.problems import LabError
-from core.stages import Finished, pass_on
 from core.tokenizer.known import known_tokenizers
 from labapp.idle import when_idle
+from labapp.labs.embeddings.senses_curves import SenseCurves
+from labapp.labs.embeddings.senses_reading import Read, read_senses, split_sentences
 from labapp.labs.embeddings.senses_view import SensesView
 from labapp.labs.embeddings.subject import EmbeddingsPage
 from labapp.labs.embeddings.tables import Numbers, signed
@@ -40,79 +38,14 @@ from labapp.widgets.table import Column, Table
 from labapp.words import tr
 
 if TYPE_CHECKING:
-    from core.embeddings.senses import LeaveOneOut, Occurrences, Paths, Reference, Similarity
     from core.model.shelf import LoadedModel
     from labapp.labs.embeddings import EmbeddingsLab
-    from labapp.plots import Plot, Series
 
 VIEWS = (
     ("Paths", "Every sentence's word in one plane, layer by layer"),
     ("By layer", "Cosines within and across senses, and how many sentences are told apart"),
 )
 LONGEST = 40_000  # characters of sentences
-SEED = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Read:
-    """What is known of a word in some sentences.
-
-    Attributes:
-        found: Its vectors.
-        senses: Names of the senses.
-        labels: The sense of each sentence.
-        reference: What the centered figures are centered on.
-        raw: Cosines as they are.
-        centered: Cosines less the reference.
-        told: Leave-one-out, less the reference.
-        paths: Where each lies in one plane.
-    """
-
-    found: Occurrences
-    senses: tuple[str, ...]
-    labels: tuple[int, ...]
-    reference: Reference
-    raw: Similarity
-    centered: Similarity
-    told: LeaveOneOut
-    paths: Paths
-
-
-def read_senses(
-    loaded: LoadedModel, sentences: Sequence[str], word: str, senses: tuple[str, ...], labels: tuple[int, ...]
-) -> Iterator[Any]:
-    """The stage: read the sentences and a fixed reference, then measure.
-
-    Raises:
-        LabError: A sentence does not hold the word, or is too long.
-    """
-    from core.embeddings.senses import occurrences
-
-    reading = occurrences(loaded.model, loaded.needed_tokenizer(), sentences, word)
-    return _read_senses(loaded, reading, senses, labels)
-
-
-def _read_senses(
-    loaded: LoadedModel, reading: Iterator[Any], senses: tuple[str, ...], labels: tuple[int, ...]
-) -> Iterator[Any]:
-    from core.embeddings.senses import layer_paths, leave_one_out, reference, similarity_by_layer
-
-    found = yield from pass_on(reading)
-    center = yield from pass_on(reference(loaded.model, loaded.needed_tokenizer()))
-    told = yield from pass_on(leave_one_out(found, labels, center, seed=SEED))
-    raw, centered = (similarity_by_layer(found, labels, one) for one in (None, center))
-    yield Finished("", Read(found, senses, labels, center, raw, centered, told, layer_paths(found, center)))
-
-
-def split_sentences(text: str) -> tuple[list[str], tuple[str, ...], tuple[int, ...]]:
-    """Sentences, names of senses, and the sense of each, from lines such as "river: We sat on the bank".
-
-    >>> split_sentences("river: by the bank\\nmoney: in the bank\\nriver: a bank")
-    (['by the bank', 'in the bank', 'a bank'], ('river', 'money'), (0, 1, 0))
-    """
-    pairs = [line.partition(":")[::2] for line in text.splitlines() if line.strip()]
-    senses = tuple(dict.fromkeys(sense.strip() for sense, _ in pairs))
-    return [rest.strip() for _, rest in pairs], senses, tuple(senses.index(s.strip()) for s, _ in pairs)
 
 
 class SensesPage(EmbeddingsPage):
@@ -124,8 +57,6 @@ class SensesPage(EmbeddingsPage):
         self.lab = lab
         self.loaded: LoadedModel | None = None
         self.read: Read | None = None
-        self.plots: list[Plot] = []
-        self._curves: list[Series] = []
         self._wanted = False  # the sentences are to be read once the model is there
         self._scene: dict[str, Any] | None = None
         self._build_controls()
@@ -189,9 +120,7 @@ class SensesPage(EmbeddingsPage):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.view, 1)
         column.addLayout(row)
-        self.curves = QWidget()
-        self._curves_row = QHBoxLayout(self.curves)
-        self._curves_row.setContentsMargins(0, 0, 0, 0)
+        self.curves = SenseCurves()
         self.views = QStackedWidget()
         self.views.addWidget(paths)
         self.views.addWidget(self.curves)
@@ -221,39 +150,12 @@ class SensesPage(EmbeddingsPage):
             column.addWidget(part)
 
     def plots_ready(self) -> None:
-        if self.plots:
-            return
-        from labapp.plots import line_plot
-
-        layer = (tr("layer"), "")
-        cosines = line_plot(tr("Cosine of two sentences"), x=layer, y=(tr("mean cosine"), ""))
-        told = line_plot(tr("Given to their own sense"), x=layer, y=(tr("share of sentences"), ""))
-        names = (tr("within, raw"), tr("across, raw"), tr("within, centered"), tr("across, centered"))
-        self._curves = [cosines.add_curve(name) for name in names]
-        self._curves += [
-            told.add_curve(n) for n in (tr("left out"), tr("shuffled, mean"), tr("shuffled, 95 %"))
-        ]
-        for n, series in enumerate(self._curves):
-            if n in (1, 3, 5, 6):
-                series.item.setPen(series.item.opts["pen"].color(), width=2, style=Qt.PenStyle.DashLine)
-        self.plots = [cosines, told]
-        for plot, corner in zip(self.plots, ((8, -8), (-8, -8)), strict=True):
-            legend = plot.view.getPlotItem().addLegend(offset=corner, labelTextColor=self.secondary())
-            for series in plot.series:
-                legend.addItem(series.item, series.name)
-            self._curves_row.addWidget(plot, 1)
-        self._draw()
+        self.curves.plots_ready()
 
     @property
     def plots_there(self) -> bool:
         """Whether the curves can be drawn."""
-        return bool(self.plots)
-
-    def secondary(self) -> str:
-        """Color of the legends' text."""
-        from labapp.theme import theme_of
-
-        return theme_of(self.picture).secondary
+        return bool(self.curves.plots)
 
     # What is read.
 
@@ -351,7 +253,7 @@ class SensesPage(EmbeddingsPage):
         self.view.choose(0)
         self.choose(0)
         self._show_layer()
-        self._draw()
+        self.curves.show_read(read)
 
     def _show_layer(self) -> None:
         read = self.read
@@ -395,8 +297,7 @@ class SensesPage(EmbeddingsPage):
                 said=read.centered.said,
             )
         )
-        for plot in self.plots:
-            plot.mark(at)
+        self.curves.mark(at)
         self.caption.setText(self.summary())
 
     def choose(self, at: int) -> None:
@@ -411,26 +312,6 @@ class SensesPage(EmbeddingsPage):
         self.sentence.setText(read.found.sentences[at])
         self.warning.setText(" ".join(text for n, text in read.found.warnings if n == at))
         self.warning.setVisible(bool(self.warning.text()))
-
-    def _draw(self) -> None:
-        read = self.read
-        if read is None or not self.plots:
-            return
-        x = np.arange(read.found.layers + 1)
-        told = read.told
-        numbers = (
-            read.raw.within,
-            read.raw.across,
-            read.centered.within,
-            read.centered.across,
-            told.accuracy,
-            told.shuffled,
-            told.shuffled_high,
-        )
-        for n, (series, y) in enumerate(zip(self._curves, numbers, strict=True)):
-            self.plots[0 if n < 4 else 1].set_data(series, x, y)
-        for plot in self.plots:
-            plot.mark(self.slider.value())
 
     def summary(self) -> str:
         read = self.read
