@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,24 +21,23 @@ from core.formats.gguf import GGML_TYPES, BlockFormat
 from core.problems import LabError
 from core.quantization import small_blocks, super_blocks
 from core.quantization.exact import Bytes, F, Floats
+from core.quantization.quick_blocks import QUICK, Room, make_quick
 
 AT_ONCE = 1 << 18  # numbers of a slice: 1 MB, and some eight times that while they are worked on
-AT_ONCE_SMALL = 1 << 16  # of types without a search, which turn memory over more than they compute
+AT_ONCE_QUICK = 1 << 19  # of types without a search
 TOGETHER = 32  # slices that `spread` is given at a time
 
 Spread = Callable[[Callable[[int], "Slice"], Iterable[int]], Iterable["Slice"]]
 """What `map` does: a function on each of some things, the answers in order."""
 
 _BLOCKS = {form.name: form for form in GGML_TYPES.values()}
-_SMALL: dict[str, Callable[[Floats, Floats | None], Bytes]] = {
-    "Q8_0": small_blocks.make_q8_0,
+_SMALL: dict[str, Callable[[Floats, Any], Bytes]] = {
     "Q4_0": small_blocks.make_q4_0,
     "Q4_1": small_blocks.make_q4_1,
     "Q5_0": small_blocks.make_q5_0,
     "Q5_1": small_blocks.make_q5_1,
     "IQ4_NL": small_blocks.make_iq4_nl,
 }
-_QUICK = ("Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1")  # without importances
 _SUPER: dict[str, tuple[int, Callable[[Floats, Floats | None], Bytes]]] = {
     "Q2_K": (16, super_blocks.make_q2_k),
     "Q3_K": (16, super_blocks.make_q3_k),
@@ -67,7 +67,7 @@ def writable() -> tuple[str, ...]:
     >>> writable()[:3]
     ('F32', 'F16', 'BF16')
     """
-    return (*PLAIN, *_SMALL, *_SUPER)
+    return (*PLAIN, "Q8_0", *_SMALL, *_SUPER)
 
 
 def block_format(kind: str) -> BlockFormat:
@@ -140,17 +140,23 @@ def quantize(
 
 
 def _slices(rows: Tensor, kind: str, importance: Tensor | None, name: str, spread: Spread) -> Iterator[Slice]:
-    at_once = AT_ONCE_SMALL if importance is None and kind in _QUICK else AT_ONCE
-    step = max(1, at_once // max(1, rows.shape[1]))
+    quick = kind in QUICK and (importance is None or kind not in _SMALL)
+    step = max(1, (AT_ONCE_QUICK if quick else AT_ONCE) // max(1, rows.shape[1]))
     weights = None if importance is None else importance.float().contiguous().numpy()
+    rooms: list[Room] = []  # those that no slice is computed in just now
 
     def work(begin: int) -> Slice:
         piece = rows[begin : begin + step].contiguous()
-        _refuse_what_is_not_finite(piece, begin, name)
-        if kind in PLAIN:
-            return Slice(begin, piece.to(PLAIN[kind]).view(torch.uint8))
         with np.errstate(all="ignore"):  # what overflows or is divided by 0 is left aside, as in ggml
-            made = _made(piece.numpy(), kind, weights)
+            _refuse_what_is_not_finite(piece, begin, name)
+            if kind in PLAIN:
+                return Slice(begin, piece.to(PLAIN[kind]).view(torch.uint8))
+            if quick:
+                room = rooms.pop() if rooms else Room()
+                made = make_quick(piece.numpy().reshape(-1, 32), kind, room)
+                rooms.append(room)
+            else:
+                made = _made(piece.numpy(), kind, weights)
         return Slice(begin, torch.from_numpy(made).view(len(piece), -1))
 
     begins = range(0, len(rows), step)
@@ -161,7 +167,7 @@ def _slices(rows: Tensor, kind: str, importance: Tensor | None, name: str, sprea
 def _made(rows: Floats, kind: str, importance: Floats | None) -> Bytes:
     if kind in _SMALL:
         x = np.ascontiguousarray(rows.reshape(-1, 32).T)  # (32, B)
-        w = None if importance is None or kind == "Q8_0" else _small_weights(rows, x, importance, kind)
+        w = None if importance is None else _small_weights(rows, x, importance, kind)
         return _SMALL[kind](x, w)
     n, make = _SUPER[kind]
     q = None if importance is None else _super(np.broadcast_to(importance, rows.shape), n)
@@ -188,7 +194,7 @@ def _small_weights(rows: Floats, x: Floats, importance: Floats, kind: str) -> Fl
 
 
 def _refuse_what_is_not_finite(piece: Tensor, begin: int, name: str) -> None:
-    if bool(piece.sum().isfinite()) or bool(piece.isfinite().all()):  # a sum is quick, but may overflow
+    if np.isfinite(piece.numpy().sum()) or bool(piece.isfinite().all()):  # a sum is quick, but may overflow
         return
     row, column = (~torch.isfinite(piece)).nonzero()[0].tolist()
     raise LabError(

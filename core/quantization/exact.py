@@ -28,8 +28,6 @@ NEAREST_AT_MOST = F(
     4_194_303.0
 )  # ggml's `nearest_int` is right up to here; beyond, its bits say something else
 _MAGIC = F(12_582_912.0)  # 1.5 · 2^23: adding it leaves the whole number in the low bits
-_SIGN = np.uint32(1 << 31)  # bits of a float32
-_HALF_BELOW = np.uint32(0x3EFFFFFF)  # bits of the float32 before 0.5
 _FEW = 16  # blocks: numpy would add the numbers of a single one in another order
 
 
@@ -54,18 +52,6 @@ def nearest(numbers: Floats) -> Whole:
     bits &= 0x7FFFFF
     bits -= 0x400000
     return bits
-
-
-def away_from_zero(numbers: Floats) -> Whole:
-    """C's `roundf`: halves go away from zero. Right up to 2^22. What stood in `numbers` is lost.
-
-    >>> away_from_zero(np.array([0.5, -0.5, 2.5, 0.49999997], np.float32)).tolist()
-    [1, -1, 3, 0]
-    """
-    almost_half = numbers.view(np.uint32) & _SIGN
-    almost_half |= _HALF_BELOW
-    numbers += almost_half.view(np.float32)
-    return numbers.astype(np.int32)  # which cuts off
 
 
 def signed_extreme(x: Floats) -> Floats:
@@ -96,12 +82,22 @@ def least(x: Floats) -> Floats:
 
 def chosen(new: Floats, old: Floats, better: Flags) -> Floats:
     """`np.where(better, new, old)` by bits: a fraction of its time where the choice is by chance."""
+    return picked(new, old, as_mask(better))
+
+
+def as_mask(better: Flags) -> Whole:
+    """All bits of an int32 where `better`, else none."""
     mask = better.view(np.int8).astype(np.int32)
-    np.negative(mask, out=mask)
+    return np.negative(mask, out=mask)
+
+
+def picked(new: Floats, old: Floats, mask: Whole) -> Floats:
+    """`chosen` with a mask of bits, for several choices by the same."""
     bits = old.view(np.int32)
-    mask &= bits ^ new.view(np.int32)
-    mask ^= bits
-    return mask.view(np.float32)
+    made = bits ^ new.view(np.int32)
+    made &= mask
+    made ^= bits
+    return made.view(np.float32)
 
 
 def inverse(scale: Floats) -> Floats:

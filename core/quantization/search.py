@@ -21,10 +21,12 @@ from core.quantization.exact import (
     F,
     Flags,
     Floats,
+    as_mask,
     chosen,
     least,
     nearest,
     ordered_sum,
+    picked,
     signed_extreme,
 )
 
@@ -184,20 +186,29 @@ def _one_sweep(
     for x_i, w_i, wx_i, l_i in zip(x, w, wx, codes, strict=True):
         without_a = a - wx_i * l_i
         without_b = b - w_i * l_i * l_i
-        whole = nearest(x_i * without_b / without_a)
-        np.clip(whole, low, high, out=whole)
-        l_new = whole.astype(F)
+        l_new = _nearest_within(x_i * without_b / without_a, without_a, low, high)
         a_new = without_a + wx_i * l_new
         b_new = without_b + w_i * l_new * l_new
         better = a_new * a_new * b > a * a * b_new
         better &= l_new != l_i
         better &= without_a > 0
         better &= without_b > 0 if both_above else b_new > 0
-        l_i[:] = chosen(l_new if low is not None else np.remainder(l_new, F(256)), l_i, better)
-        a[:] = chosen(a_new, a, better)
-        b[:] = chosen(b_new, b, better)
+        mask = as_mask(better)
+        l_i[:] = picked(l_new if low is not None else np.remainder(l_new, F(256)), l_i, mask)
+        a[:] = picked(a_new, a, mask)
+        b[:] = picked(b_new, b, mask)
         changed |= better
     return changed
+
+
+def _nearest_within(numbers: Floats, matters: Floats, low: int | None, high: int) -> Floats:
+    """`nearest`, cut off at the bounds, as float32; it has to be right only where `matters` is above 0."""
+    reach = np.abs(numbers)
+    if not (reach <= NEAREST_AT_MOST).all() and (matters[~(reach <= NEAREST_AT_MOST)] > 0).any():
+        made: Floats = np.clip(nearest(numbers), low, high).astype(F)
+        return made
+    np.rint(numbers, out=numbers)
+    return np.clip(numbers, None if low is None else F(low), F(high), out=numbers)
 
 
 @dataclass(frozen=True, eq=False)

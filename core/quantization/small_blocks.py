@@ -1,11 +1,12 @@
-"""Blocks of 32 numbers: Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, byte for byte as ggml makes them.
+"""Blocks of 32 numbers whose scale is searched for, byte for byte as ggml makes them.
 
-Each has one scale d in 16 bits, Q4_1 and Q5_1 also a minimum m. The codes are computed with the scale before
-it was rounded to 16 bits. With importances the scale is searched for (`search.py`). Layouts: ggml-common.h;
-algorithms: `quantize_row_*_ref` and `quantize_row_*_impl` of ggml-quants.c.
+These are IQ4_NL and, where importances are given, Q4_0, Q4_1, Q5_0 and Q5_1 (`search.py`); those without
+importances are in `quick_blocks.py`. Each has one scale d in 16 bits, Q4_1 and Q5_1 also a minimum m. Codes
+are computed with the scale before it was rounded to 16 bits. Layouts: ggml-common.h; algorithms:
+`quantize_row_*_impl` of ggml-quants.c.
 
-Letters: B blocks; x (32, B) numbers; w (32, B) weights of errors, None where no importances are given. Every
-maker gives bytes, (B, bytes of a block).
+Letters: B blocks; x (32, B) numbers; w (32, B) weights of errors, None in IQ4_NL where no importances are
+given. Every maker gives bytes, (B, bytes of a block).
 """
 
 from __future__ import annotations
@@ -21,11 +22,9 @@ from core.quantization.exact import (
     F,
     Floats,
     Whole,
-    away_from_zero,
     chosen,
     float16_bytes,
     inverse,
-    least,
     ordered_sum,
     signed_extreme,
 )
@@ -34,31 +33,25 @@ from core.quantization.search import NOTHING, Grid, affine_search, symmetric_sea
 _FINE = {most: Grid(most, -0.9, 0.05, 36) for most in (15, 31)}
 
 
-def make_q8_0(x: Floats, w: Floats | None) -> Bytes:
-    """Q8_0, 34 bytes; importances change nothing."""
-    d = np.abs(np.maximum(x.max(axis=0), -x.min(axis=0))) / F(127)  # without −0
-    return _joined(float16_bytes(d), _as_bytes(away_from_zero(_scaled(x, d)) & 255))
-
-
-def make_q4_0(x: Floats, w: Floats | None) -> Bytes:
+def make_q4_0(x: Floats, w: Floats) -> Bytes:
     """Q4_0, 18 bytes."""
     d, codes = _symmetric(x, w, 8)
     return _joined(float16_bytes(d), _nibbles(codes))
 
 
-def make_q5_0(x: Floats, w: Floats | None) -> Bytes:
+def make_q5_0(x: Floats, w: Floats) -> Bytes:
     """Q5_0, 22 bytes."""
     d, codes = _symmetric(x, w, 16)
     return _joined(float16_bytes(d), _fifth_bits(codes), _nibbles(codes & 15))
 
 
-def make_q4_1(x: Floats, w: Floats | None) -> Bytes:
+def make_q4_1(x: Floats, w: Floats) -> Bytes:
     """Q4_1, 20 bytes."""
     d, m, codes = _affine(x, w, 15)
     return _joined(float16_bytes(d), float16_bytes(m), _nibbles(codes))
 
 
-def make_q5_1(x: Floats, w: Floats | None) -> Bytes:
+def make_q5_1(x: Floats, w: Floats) -> Bytes:
     """Q5_1, 24 bytes."""
     d, m, codes = _affine(x, w, 31)
     return _joined(float16_bytes(d), float16_bytes(m), _fifth_bits(codes), _nibbles(codes & 15))
@@ -102,45 +95,16 @@ def _joined(*parts: Bytes) -> Bytes:
     return made
 
 
-def _scaled(x: Floats, d: Floats, out: Floats | None = None) -> Floats:
-    """x / d as ggml has it, times 1 / d; 0 where 1 / d is beyond float32."""
-    inverse_d = inverse(d)
-    made: Floats = np.multiply(x, np.where(np.isinf(inverse_d), ZERO, inverse_d), out=out)
-    return made
-
-
-def _symmetric(x: Floats, w: Floats | None, most: int) -> tuple[Floats, Whole]:
+def _symmetric(x: Floats, w: Floats, most: int) -> tuple[Floats, Whole]:
     """The scale and the codes 0 … 2 · most − 1 of Q4_0 and Q5_0."""
-    if w is not None:
-        found = symmetric_search(x, most, w)
-        return found.scale, found.codes.astype(np.int32)
-    d = signed_extreme(x) / F(-most)
-    numbers = _scaled(x, d)
-    numbers += F(most + 0.5)
-    return d, _cut_off(numbers, 2 * most - 1, d)
+    found = symmetric_search(x, most, w)
+    return found.scale, found.codes.astype(np.int32)
 
 
-def _affine(x: Floats, w: Floats | None, most: int) -> tuple[Floats, Floats, Whole]:
+def _affine(x: Floats, w: Floats, most: int) -> tuple[Floats, Floats, Whole]:
     """Scale, minimum and codes of Q4_1 and Q5_1."""
-    if w is not None:
-        found = affine_search(x, w, _FINE[most])
-        return found.scale, -found.minimum, found.codes.astype(np.int32)
-    m = least(x)
-    d = np.abs(x.max(axis=0) - m) / F(most)  # without −0
-    numbers = x - m
-    _scaled(numbers, d, numbers)
-    numbers += F(0.5)
-    return d, m, _cut_off(numbers, most, d)
-
-
-def _cut_off(numbers: Floats, most: int, d: Floats) -> Whole:
-    """C's casts to a byte, and at most `most`; 0 where 1 / d overflowed, as the casts give."""
-    codes = numbers.astype(np.int32)
-    codes -= codes >> most.bit_length()  # most is 2^k − 1, and no code is above 2^k: a quick minimum
-    overflowed = np.isinf(inverse(d))
-    if overflowed.any():
-        codes[:, overflowed] = 0
-    return codes
+    found = affine_search(x, w, _FINE[most])
+    return found.scale, -found.minimum, found.codes.astype(np.int32)
 
 
 def _nibbles(codes: Whole) -> Bytes:

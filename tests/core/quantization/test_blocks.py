@@ -62,7 +62,7 @@ def test_bytes_do_not_depend_on_slices_or_on_who_works_on_them(
     rows = torch.randn(70, 512)
     whole = quantize(rows, kind)
     monkeypatch.setattr(blocks, "AT_ONCE", 3 * 512)
-    monkeypatch.setattr(blocks, "AT_ONCE_SMALL", 3 * 512)
+    monkeypatch.setattr(blocks, "AT_ONCE_QUICK", 3 * 512)
     assert torch.equal(quantize(rows, kind), whole)
     with ThreadPoolExecutor(3) as pool:
         pieces = list(quantize_rows(rows, kind, spread=pool.map))
