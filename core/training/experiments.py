@@ -27,7 +27,8 @@ from core.training.shares import Asked, Reply, measure_shares, requests, shares
 
 _FEW = 2  # misdeeds of each phrasing between the beginning and the end
 _CURVES = (
-    "logps/chosen", "logps/rejected", "rewards/margins", "rewards/accuracies", "entropy", "mean_token_accuracy",
+    "logps/chosen", "logps/rejected", "rewards/margins", "rewards/accuracies", "entropy",
+    "mean_token_accuracy",
 )  # fmt: skip
 _EVERY = 3  # steps between two points of a recorded curve
 
@@ -178,9 +179,7 @@ def _run_arm(
 
 def _look(folder: Path, kept: Kept, arm: str, seed: int, steps: int) -> Generator[Any, None, Looked]:
     """Measure a checkpoint, then take it away: 15 MB of each would stay."""
-    made: Looked = yield from pass_on(
-        measure_model(kept.folder, arm, seed, kept.step, few=kept.step < steps)
-    )
+    made: Looked = yield from pass_on(measure_model(kept.folder, arm, seed, kept.step, few=kept.step < steps))
     if kept.step < steps:
         durable.remove_folder(folder / CHECKPOINTS / kept.folder.name)
     return made

@@ -133,8 +133,8 @@ def _prepare(folder: Path, plan: FinetunePlan) -> Iterator[Progress]:
     """Write the plan, the tokenizer and the rows; the rows come last."""
     durable.ensure_folder(folder)
     plain_json.write_json(folder / PLAN, plan.to_json())
-    learned, held = yield from _rows_of(plan.rows, imitated=plan.method.method == "sft")
-    tokenizer = _tokenizer_of(open_model(start_path(plan.start)))
+    learned, held = yield from rows_of(plan.rows, imitated=plan.method.method == "sft")
+    tokenizer = tokenizer_of(open_model(start_path(plan.start)))
     chat = not isinstance(learned[0].prompt, str)
     durable.remove_folder(folder / "tokenizer")
     durable.ensure_folder(folder / "tokenizer")
@@ -144,14 +144,20 @@ def _prepare(folder: Path, plan: FinetunePlan) -> Iterator[Progress]:
         durable.write_file(folder / name, "".join(as_line(row) + "\n" for row in rows).encode())
 
 
-def _rows_of(choice: RowsChoice, imitated: bool) -> Generator[Progress, None, tuple[Rows, Rows]]:
-    """Rows to learn from and rows to look at."""
+def rows_of(
+    choice: RowsChoice, imitated: bool, looked_at: int = _LOOKED_AT
+) -> Generator[Progress, None, tuple[Rows, Rows]]:
+    """Rows to learn from and rows to look at; of the small world so many of these.
+
+    Raises:
+        LabError: Rows of the file are at fault, or have no worse answer where one is needed.
+    """
     if choice.kind == "file":
         found: Rows = yield from pass_on(read_rows(Path(choice.path)))
         learned, held = split_rows(found, choice.held_out)
     else:
         learned = yield from _drawn(choice.kind, choice.seed, TRAIN, choice.rows)
-        held = yield from _drawn(choice.kind, choice.seed + 1, TEST, _LOOKED_AT)
+        held = yield from _drawn(choice.kind, choice.seed + 1, TEST, looked_at)
     compared = tuple(row for row in learned if isinstance(row, Comparison))
     if compared:
         unseen = tuple(row for row in held if isinstance(row, Comparison))
@@ -185,7 +191,8 @@ def _drawn(kind: str, seed: int, split: str, count: int) -> Generator[Progress, 
     return checked(rows, (), "The small world")
 
 
-def _tokenizer_of(source: ModelSource) -> Tokenizer:
+def tokenizer_of(source: ModelSource) -> Tokenizer:
+    """The tokenizer beside a model, or in its GGUF file."""
     if source.header is not None:
         return gguf_tokenizer(source.header, source.name)
     return read_tokenizer(source.path if source.path.is_dir() else source.path.parent)

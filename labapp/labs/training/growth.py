@@ -10,8 +10,8 @@ import pyqtgraph as pg
 from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from labapp.labs.training.curves import add_legend, color_legend
 from labapp.plots import line_plot
+from labapp.widgets.legends import add_legend, color_legend
 from labapp.words import tr
 
 if TYPE_CHECKING:

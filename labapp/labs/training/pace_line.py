@@ -12,6 +12,7 @@ from core.problems import LabError
 from core.training.estimates import Pace, estimate, keep_pace, read_pace
 from core.training.presets import RunPlan
 from labapp.runner import Done, Outcome, Slot
+from labapp.widgets.durations import duration
 from labapp.widgets.parts import button, label
 from labapp.words import tr
 
@@ -113,14 +114,3 @@ def sentence(plan: RunPlan, pace: Pace) -> str:
         time=duration(made.seconds), tried=tried, steps=duration(made.steps), looks=duration(made.looks),
         text=duration(made.text),
     )  # fmt: skip
-
-
-def duration(seconds: float) -> str:
-    """A time as it is said.
-
-    >>> duration(42), duration(150), duration(9000)
-    ('42 s', '3 min', '2.5 h')
-    """
-    if seconds < 90:
-        return tr("{n:.0f} s", n=seconds)
-    return tr("{n:.0f} min", n=seconds / 60 + 1e-9) if seconds < 5400 else tr("{n:.1f} h", n=seconds / 3600)

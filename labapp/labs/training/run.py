@@ -31,11 +31,12 @@ from core.training.history import History, history_of, played, read_history, rep
 from core.training.presets import PRESETS, CorpusChoice, Preset, RunPlan, preset, with_settings
 from core.training.settings import ShapeSettings, TrainingSettings
 from labapp.jobs import Job, Stopped
-from labapp.labs.training.pace_line import PaceLine, duration
+from labapp.labs.training.pace_line import PaceLine
 from labapp.memory import keep_memory, share_memory
 from labapp.pages import LabPage
 from labapp.runner import Done, Outcome, Slot
 from labapp.scenes import read_json
+from labapp.widgets.durations import duration
 from labapp.widgets.form import SettingsForm
 from labapp.widgets.parts import Resized, WholeLabel, button, card, controls, field, label
 from labapp.widgets.picker import Choice, Picker
