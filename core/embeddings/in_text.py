@@ -10,7 +10,7 @@ L blocks (so L + 1 places: before the first and after each), W width, T tokens, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from core.model.transformer import Transformer
 
 FEWEST, LONGEST = 4, 512  # tokens, the first among them
+SHOWN = 2  # tokens before one that say which it is
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +106,20 @@ def at_layer(read: TextStreams, layer: int) -> tuple[Vectors, Origin]:
     if not 0 <= layer <= read.layers:
         raise LabError(f"There is no layer {layer:,}.", f"Choose 0 to {read.layers:,}.")
     said = f"{len(read.ids):,} tokens after {layer:,} of {read.layers:,} blocks, without the first token"
-    columns = {"kind": read.kinds, "place in the text": tuple(str(n) for n in range(2, len(read.ids) + 2))}
+    columns = {
+        "in the text": tuple(_before(read.names, n) for n in range(len(read.ids))),
+        "kind": read.kinds,
+        "place in the text": tuple(str(n) for n in range(2, len(read.ids) + 2)),
+    }
     values = np.ascontiguousarray(read.stream[:, layer])
     vectors = Vectors(f"{read.title}, a text", read.names, values, columns, read.ids, said)
     return vectors, Origin(read.reference.mean[layer], f"{read.reference.said}, at layer {layer:,}")
+
+
+def _before(names: Sequence[str], at: int) -> str:
+    """A token with those before it: which of several equal ones it is.
+
+    >>> _before([" up", " the", " muddy", " bank"], 3)
+    'the muddy bank'
+    """
+    return "".join(names[max(0, at - SHOWN) : at + 1]).strip()

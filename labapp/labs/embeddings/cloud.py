@@ -20,7 +20,8 @@ from labapp.labs.embeddings.cloud_colors import CloudColors
 from labapp.labs.embeddings.cloud_tools import CloudTools, camera_from, camera_to_json, copy_text
 from labapp.labs.embeddings.cloud_view import CloudView
 from labapp.labs.embeddings.inspector import Inspector
-from labapp.labs.embeddings.recipe import Recipe, RecipeChoice, make_projection, recipe_from
+from labapp.labs.embeddings.recipe import Recipe, make_projection, recipe_from
+from labapp.labs.embeddings.recipe_choice import RecipeChoice
 from labapp.labs.embeddings.subject import Opened, SubjectPage
 from labapp.labs.embeddings.tables import Numbers, shown
 from labapp.labs.embeddings.text_source import TextSource

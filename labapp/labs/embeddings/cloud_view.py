@@ -80,6 +80,7 @@ class CloudView(QWidget):
     row_hovered = Signal(int)  # -1: none
     selection_changed = Signal()
     touched = Signal()
+    camera_changed = Signal()
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -185,6 +186,7 @@ class CloudView(QWidget):
         self.camera = camera
         self._seen = None
         self.update()
+        self.camera_changed.emit()
 
     def reset(self) -> None:
         """Show the whole cloud again."""

@@ -175,7 +175,7 @@ class DimensionsPage(SubjectPage):
         from labapp.plots import line_plot
 
         self.plot = line_plot(
-            tr("Carried by the largest"),
+            tr("Share carried"),
             x=(tr("numbers, the largest first"), ""),
             y=(tr("share"), tr("of its length²")),
         )

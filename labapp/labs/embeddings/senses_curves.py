@@ -44,14 +44,14 @@ class CurveLegend(QWidget):
             high, wide = self.height() / lines, self.width() / 2
             metrics = QFontMetricsF(font)
             for n, (color, dashed, text) in enumerate(self._entries):
-                x, y = n % 2 * wide + 12, n // 2 * high
+                x, y = n % 2 * wide + 4, n // 2 * high
                 style = Qt.PenStyle.DashLine if dashed else Qt.PenStyle.SolidLine
                 painter.setPen(QPen(color, 2, style))
-                painter.drawLine(QPointF(x, y + high / 2), QPointF(x + 22, y + high / 2))
+                painter.drawLine(QPointF(x, y + high / 2), QPointF(x + 16, y + high / 2))
                 painter.setPen(QColor(theme_of(self).secondary))
-                shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, wide - 42)
+                shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, wide - 26)
                 place = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-                painter.drawText(QRectF(x + 28, y, wide - 40, high), place, shown)
+                painter.drawText(QRectF(x + 21, y, wide - 25, high), place, shown)
 
 
 class SenseCurves(QWidget):
@@ -78,7 +78,7 @@ class SenseCurves(QWidget):
 
         layer = (tr("layer"), "")
         cosines = line_plot(tr("Cosine of two sentences"), x=layer, y=(tr("mean cosine"), ""))
-        told = line_plot(tr("Given to their own sense"), x=layer, y=(tr("share of sentences"), ""))
+        told = line_plot(tr("Told apart"), x=layer, y=(tr("share of sentences"), ""))
         names = (tr("within, raw"), tr("across, raw"), tr("within, centered"), tr("across, centered"))
         self._series = [cosines.add_curve(name) for name in names]
         names_told = (tr("left out"), tr("shuffled, mean"), tr("shuffled, 95 %"))

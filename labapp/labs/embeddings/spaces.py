@@ -158,6 +158,7 @@ class SpacesPage(EmbeddingsPage):
         self.cards = []
         for view, title in zip(self.views, self.titles, strict=True):
             view.row_chosen.connect(self.choose)
+            view.camera_changed.connect(partial(self._move_together, view))
             title.setMinimumWidth(10)
             self.cards.append(card(title, view, margin=8, spacing=4, grows=view))
             row.addWidget(self.cards[-1], 1)
@@ -364,6 +365,12 @@ class SpacesPage(EmbeddingsPage):
                k=len(found[0] & found[1]), n=COUNT, all=len(pair.names),
                chance=COUNT * COUNT / max(1, len(pair.names) - 1))
         )  # fmt: skip
+
+    def _move_together(self, moved: CloudView) -> None:
+        """Let the other view be seen from where this one is."""
+        for view in self.views:
+            if view.camera is not moved.camera:
+                view.set_camera(moved.camera)
 
     def _neighbor_chosen(self, bars: NeighborBars, row: int) -> None:
         if self.pair is not None:

@@ -42,6 +42,9 @@ def test_every_token_but_the_first_has_a_vector_at_every_layer(
     assert read.stream.shape == (len(ids) - 1, len(model.blocks) + 1, model.config.width)
     vectors, _ = at_layer(read, 0)
     assert vectors.columns["place in the text"][0] == "2"
+    assert [vectors.columns["in the text"][n] for n, name in enumerate(read.names) if name == " bank"] == [
+        "at the bank", "at the bank",
+    ]  # fmt: skip
     assert (
         vectors.source
         == f"{len(ids) - 1} tokens after 0 of {len(model.blocks)} blocks, without the first token"
