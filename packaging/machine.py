@@ -7,6 +7,7 @@ sentence on the cause and the exact command that mends it. Nothing is installed 
 from __future__ import annotations
 
 import ctypes
+import glob
 import importlib.util
 import os
 import shutil
@@ -232,18 +233,24 @@ def disk_trouble(folder: str, needed_gb: float = NEEDED_GB) -> Trouble | None:
     return None
 
 
+# What tests need besides: whether it is missing, and the Debian package that brings it.
+EXTRAS = {
+    "xvfb": (lambda: not shutil.which("Xvfb"), "xvfb"),
+    "fonts": (lambda: fonts_trouble("") is not None, "fonts-dejavu-core"),
+    "compiler": (lambda: not shutil.which("c++"), "g++"),
+    "postgresql": (lambda: not glob.glob("/usr/lib/postgresql/*/bin/postgres"), "postgresql"),
+}
+
+
 def debian_packages(extras: list[str]) -> list[str]:
-    """Every Debian package that is missing here; `extras` may ask for "xvfb" and "fonts" as well.
+    """Every Debian package that is missing here; `extras` may ask for some of `EXTRAS` as well.
 
     Python's venv package is not named where this Python can do without, such as one that was built by hand.
     """
     names = [row[1] for row in missing_libraries(display=True)]
     if not can_make_venv():
         names.append("python{}.{}-venv".format(*sys.version_info[:2]))
-    if "xvfb" in extras and not shutil.which("Xvfb"):
-        names.append("xvfb")
-    if "fonts" in extras and fonts_trouble(""):
-        names.append("fonts-dejavu-core")
+    names += [package for extra, (missing, package) in EXTRAS.items() if extra in extras and missing()]
     return sorted(set(names)) if distribution() == "debian" else []
 
 
