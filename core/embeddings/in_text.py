@@ -76,9 +76,9 @@ def text_streams(
     ids = tokenizer.encode(text)
     longest = min(LONGEST, model.config.context)
     if len(ids) < FEWEST:
-        raise LabError(f"The text has {len(ids):,} tokens.", f"Write {FEWEST:,} or more.")
+        raise LabError(f"The text is too short: {len(ids):,} of {FEWEST:,} tokens.", "Write some words more.")
     if len(ids) > longest:
-        raise LabError(f"The text has {len(ids):,} tokens.", f"Give at most {longest:,}.")
+        raise LabError(f"The text is too long: {len(ids):,} tokens.", f"Give at most {longest:,}.")
     return _text_streams(model, tokenizer, text, ids, title, center)
 
 

@@ -98,7 +98,7 @@ def test_a_reference_that_is_known_is_not_read_again(
 
 @pytest.mark.parametrize("text", ["", "the king", "king " * 2 * LONGEST])
 def test_too_few_tokens_and_too_many_are_told(small: tuple[Transformer, Tokenizer], text: str) -> None:
-    with pytest.raises(LabError, match="The text has"):
+    with pytest.raises(LabError, match="The text is too"):
         text_streams(*small, text, "")
 
 
