@@ -250,7 +250,7 @@ def _kappa(items: Sequence[_Item], draws: Numbers | None) -> Measure:
         same = ((kept**2).sum(1) - raters) / (raters * (raters - 1))
         sums[row] = [same.sum(), *kept.sum(0), len(kept)]
     total = sums.sum(0)
-    value = kappa_of(total[0], total[1:4], total[4], raters)
+    value = float(kappa_of(total[0], total[1:4], total[4], raters))
     if math.isnan(value):
         return _undefined("kappa", _WHY["alpha"])
     low = high = None

@@ -177,9 +177,13 @@ class Session:
     def next_item(self) -> Shown | Waiting | AllDone:
         """What to rank now: where the person was, or the next item, which is claimed where that is needed."""
         here = self.resume()
-        if here is not None and here.answer is None and not here.skipped:
-            if not self.store.task.settings.overlap or self._claim_again(here):
-                return here
+        if (
+            here is not None
+            and here.answer is None
+            and not here.skipped
+            and (not self.store.task.settings.overlap or self._claim_again(here))
+        ):
+            return here
         found = self._next_key()
         if isinstance(found, tuple):
             return self.open_item(*found)
@@ -203,6 +207,10 @@ class Session:
                     item=item_id,
                     attempt=attempt,
                 )
+        return self._show((item_id, attempt))
+
+    def shown(self, item_id: str, attempt: int = 0) -> Shown:
+        """An item as `open_item` shows it; the place stays where it is, and nothing is written."""
         return self._show((item_id, attempt))
 
     def _claim_again(self, here: Shown) -> bool:
