@@ -5,13 +5,14 @@ What to notice: bits are spent where errors do harm, and a name such as Q4_K_M i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import QMenu, QWidget
 
+from labapp.idle import when_idle
 from labapp.lab import LabContext
 from labapp.labs.quantization.page import QuantizationPage, as_csv
 from labapp.pages import PagedLab
@@ -21,6 +22,7 @@ from labapp.words import tr
 
 if TYPE_CHECKING:
     from labapp.labs.quantization.by_hand import ByHandPage
+    from labapp.labs.quantization.compare import ComparePage
     from labapp.labs.quantization.fits import FitsPage
     from labapp.labs.quantization.quantize import QuantizePage
     from labapp.labs.quantization.recipes import RecipesPage
@@ -37,11 +39,13 @@ class QuantizationLab(PagedLab):
         ("recipes", "What is Q4_K_M?", "RecipesPage"),
         ("fits", "Does it fit?", "FitsPage"),
         ("quantize", "Quantize", "QuantizePage"),
+        ("compare", "Compare", "ComparePage"),
     )
 
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
         tip = tr("Copy or save this picture, or show its numbers as a table")
+        when_idle("labapp.plots", self, self.plots_ready)
         self.menu_button = flat_button("dots-horizontal", tip, self._open_menu)
         self.frame.action_row.addWidget(self.menu_button)
 
@@ -67,6 +71,18 @@ class QuantizationLab(PagedLab):
     def quantize(self) -> QuantizePage:
         """The page where files are made."""
         return cast("QuantizePage", self.page("quantize"))
+
+    @property
+    def compare(self) -> ComparePage:
+        """The page on what fewer bits cost."""
+        return cast("ComparePage", self.page("compare"))
+
+    def compare_with(self, reference: str, keys: Sequence[str]) -> None:
+        """Put models on the page Compare, against a reference."""
+        self.compare.take_reference(reference)
+        for key in keys:
+            self.compare.add(key)
+        self.frame.show_page("compare")
 
     def picture_menu(self) -> QMenu:
         """What can be done with the picture of the page in view."""
@@ -95,6 +111,9 @@ class QuantizationLab(PagedLab):
         super().restore_state(state)
         self.current.shown()
 
+    def _idle(self) -> bool:
+        return not any(job.slot.lab == self.name for job in self.context.runner.jobs)
+
     def poses(self) -> list[tuple[str, Callable[[], object], Callable[[], bool]]]:
         def ready() -> bool:
             return self.by_hand.rounded is not None
@@ -111,6 +130,20 @@ class QuantizationLab(PagedLab):
         def made() -> bool:
             return bool(self.quantize.made) and self.quantize.job is None
 
+        def plotted() -> bool:
+            return self.compare.plots is not None and self._idle()
+
+        def written() -> None:
+            self.compare.show_view(3)
+            self.compare.prompt.write()
+
+        def measured() -> None:
+            self.compare.show_view(0)
+            self.compare.start()
+
+        def chatted() -> None:
+            self.compare.show_view(4)
+
         return [
             ("question", self.show_scene, ready),
             ("outlier", lambda: self.by_hand.prediction.answer(1), ready),
@@ -123,4 +156,11 @@ class QuantizationLab(PagedLab):
             ("quantize-question", lambda: self.frame.show_page("quantize"), listed),
             ("quantize", lambda: self.quantize.prediction.answer(2), listed),
             ("quantized", lambda: self.quantize.start(), made),
+            ("compare-question", lambda: self.frame.show_page("compare"), plotted),
+            ("compare", lambda: self.compare.prediction.answer(2), plotted),
+            ("compare-plots", lambda: self.compare.show_view(1), plotted),
+            ("compare-tensors", lambda: self.compare.show_view(2), plotted),
+            ("compare-prompt", written, plotted),
+            ("compare-measured", measured, plotted),
+            ("compare-chat", chatted, plotted),
         ]
