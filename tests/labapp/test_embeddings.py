@@ -19,6 +19,7 @@ from labapp.labs.embeddings import EmbeddingsLab
 from labapp.labs.embeddings.cloud_tools import camera_from, camera_to_json
 from labapp.labs.embeddings.cloud_view import CloudView, Tool
 from labapp.labs.embeddings.recipe import Recipe
+from labapp.labs.tokenizer import TokenizerLab
 from labapp.window import Window
 from tests.labapp.opened import opened, opened_on_smollm2
 from tests.labapp.opened import wait as wait_until
@@ -138,6 +139,8 @@ def test_a_word_is_found_and_its_true_neighbors_are_shown(lab: EmbeddingsLab) ->
     near = [one.name for one in page.inspector.neighbors.found]
     assert " queen" in near
     assert len(near) == 10
+    assert len(page.inspector.neighbors.bars) == 10, "a bar each"
+    assert len(page.inspector.bars.values) == 576
     assert "token 4,197, bytes 20 6B 69 6E 67" in page.inspector.facts.text()
     assert "centered on the mean of 31,664 tokens" in page.inspector.says.text()
     page.inspector.centering.setCurrentIndex(1)
@@ -235,6 +238,11 @@ def test_colors_have_a_legend(lab: EmbeddingsLab) -> None:
     page.colors.box.activated.emit(page.colors.box.currentIndex())
     assert page.colors.legend.accessibleName().startswith("Colors: Length of the vector.")
     assert len(np.unique(page.view._colors)) > 5
+    page.colors.box.setCurrentIndex(page.colors.box.findData("id"))
+    page.colors.box.activated.emit(page.colors.box.currentIndex())
+    assert page.colors.legend.accessibleName().startswith("Colors: Token id: frequent tokens first.")
+    frequent, rare = page.view._colors[100], page.view._colors[49_000]
+    assert frequent < rare
 
 
 def test_axes_are_made_of_words_and_a_missing_word_is_told(lab: EmbeddingsLab, wait: Wait) -> None:
@@ -249,10 +257,16 @@ def test_axes_are_made_of_words_and_a_missing_word_is_told(lab: EmbeddingsLab, w
     assert "hhhzq" in lab.frame.messages.text
 
 
-def test_the_lab_takes_a_word_from_another_one_and_hands_one_on(lab: EmbeddingsLab) -> None:
-    lab.receive(Handoff(text=" river"))
-    assert lab.cloud.inspector.heading.text() == "“river”"
-    assert lab.handoff() == Handoff(text=" river")
+def test_the_lab_takes_a_word_from_another_one_and_hands_one_on(qtbot: QtBot, tmp_path: Path) -> None:
+    with opened_on_smollm2(qtbot, tmp_path, "embeddings") as window:  # a fixture would outlive the plots
+        lab = window.lab
+        assert isinstance(lab, EmbeddingsLab)
+        wait_until(qtbot, window, lambda: lab.cloud.projection is not None)
+        lab.receive(Handoff(text=" river"))
+        assert lab.cloud.inspector.heading.text() == "“river”"
+        assert lab.handoff() == Handoff(text=" river")
+        lab.cloud.inspector.tokenizer.click()
+        wait_until(qtbot, window, lambda: isinstance(window.lab, TokenizerLab))
 
 
 # Files.
@@ -300,30 +314,31 @@ def test_the_answer_is_asked_before_it_is_shown(analogy: EmbeddingsLab) -> None:
     assert "king +0.77" in page.inputs.text()
 
 
-@pytest.mark.parametrize(
-    ("words", "cosine"),
-    [
-        (["king", "man", "woman", "queen"], 0.70),
-        (["father", "man", "woman", "mother"], 0.67),
-        (["Hitler", "Germany", "Italy", "Mussolini"], 0.58),
-    ],
-)
-def test_the_three_classic_analogies_come_first(
-    analogy: EmbeddingsLab, words: list[str], cosine: float
-) -> None:
+def test_the_three_classic_analogies_come_first_and_others_fail_and_say_so(analogy: EmbeddingsLab) -> None:
     page = analogy.analogy
     page.prediction.close_question()
-    page.show_words(words)
-    assert page.solved is not None
-    first = page.solved.ranked[0]
-    assert first.name == f" {words[3]}"
-    assert first.value == pytest.approx(cosine, abs=0.02)
-    assert "comes first; with the input words, in place 2" in page.why.text()
-
-
-def test_an_analogy_that_fails_says_so(analogy: EmbeddingsLab) -> None:
-    page = analogy.analogy
-    page.prediction.close_question()
+    presets = [page.presets.itemAt(n).widget().toolTip() for n in range(3)]
+    classic = (
+        ("king", "man", "woman", "queen", 0.70),
+        ("father", "man", "woman", "mother", 0.67),
+        ("Hitler", "Germany", "Italy", "Mussolini", 0.58),
+    )
+    for a, b, c, target, cosine in classic:
+        assert f"{a} − {b} + {c} ≈ {target}" in presets
+        page.show_words([a, b, c, target])
+        assert page.solved is not None
+        first = page.solved.ranked[0]
+        assert first.name == f" {target}"
+        assert first.value == pytest.approx(cosine, abs=0.02)
+        assert "comes first; with the input words, in place 2" in page.why.text()
+        # The arrows: what leads from b to a leads from c to the point, in the plane of the three.
+        places = {place.name: np.array([place.x, place.y]) for place in page.view.places}
+        assert np.allclose(places[a] - places[b], places[f"{a} − {b} + {c}"] - places[c], atol=1e-5)
+        assert next(place for place in page.view.places if place.kind == "target").outside > 0
+    page.show_words(["father", "man", "woman", "mother"])
+    page.show_view(1)
+    assert page.arrows.first[0] == "father − mother"
+    assert "the cosine between them is +0.20" in page.summary()
     page.show_words(["walked", "walk", "see", "saw"])
     assert "“saw” comes in place 3" in page.why.text()
     page.centering.setCurrentIndex(1)
@@ -331,13 +346,17 @@ def test_an_analogy_that_fails_says_so(analogy: EmbeddingsLab) -> None:
     assert "raw" in page.inputs.text()
 
 
-def test_two_differences_are_compared(analogy: EmbeddingsLab) -> None:
-    page = analogy.analogy
-    page.prediction.close_question()
-    page.show_words(["father", "man", "woman", "mother"])
-    page.show_view(1)
-    assert page.arrows.first[0] == "father − mother"
-    assert "the cosine between them is +0.20" in page.summary()
+def test_words_are_completed_while_they_are_typed(analogy: EmbeddingsLab) -> None:
+    line = analogy.analogy.lines["a"]
+    analogy.analogy.prediction.close_question()
+    completer = line.completer()
+    completer.setCompletionPrefix("quee")  # as typing does; the list itself would take the screen
+    offered = completer.completionModel()
+    assert "queen" in [offered.data(offered.index(n, 0)) for n in range(offered.rowCount())]
+    line.setText("queen")
+    completer.activated.emit("queen")
+    assert line.row is not None
+    assert name_at(analogy, line.row) == " queen"
 
 
 def test_many_questions_are_asked_with_n_and_intervals(analogy: EmbeddingsLab, wait: Wait) -> None:
@@ -384,6 +403,10 @@ def test_opposites_are_similar(dot: EmbeddingsLab) -> None:
     assert page.dot is not None
     assert page.dot.cosine == pytest.approx(0.58, abs=0.01)
     assert float(page.dot.running[-1]) == pytest.approx(page.dot.dot, rel=1e-5)
+    assert page.dot.dot == pytest.approx(page.dot.norm_a * page.dot.norm_b * page.dot.cosine, rel=1e-4)
+    assert np.cos(np.radians(page.dot.angle)) == pytest.approx(page.dot.cosine, abs=1e-6)
+    assert "Attention compares by the plain dot product" in page.inserted.text()
+    assert "Semantle by the cosine" in page.inserted.text()
     assert "cosine +0.58" in page.summary()
     assert "raw" in page.summary()
 

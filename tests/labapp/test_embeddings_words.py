@@ -15,6 +15,7 @@ from pytestqt.qtbot import QtBot
 from core.embeddings.guess import Game
 from labapp.app import shipped_folder
 from labapp.labs.embeddings import EmbeddingsLab
+from labapp.labs.embeddings.senses_curves import CurveLegend
 from labapp.labs.embeddings.senses_reading import split_sentences
 from tests.labapp.opened import activate, opened_on_smollm2
 from tests.labapp.opened import wait as wait_until
@@ -96,6 +97,21 @@ def test_senses_of_own_sentences_part_with_the_layers(qtbot: QtBot, tmp_path: Pa
         assert page.read.raw.across[0] > page.read.raw.across[4], "they part on the way"
         assert "of 4 sentences are told apart" in page.heading.text()
         assert len(page.numbers()[1]) == 5
+        assert (
+            "in 4 sentences, 4 layers; PCA of all layers together, length 1, less the mean of 20"
+            in page.summary()
+        )
+        assert "with shuffled labels" in page.says.text()
+        page.show_view(1)
+        assert "less the mean of 20 other sentences that ship" in page.summary(), "the reference is stated"
+        drawn = [series.y.tolist() for series in page.curves.plots[0].series]
+        assert drawn[1] == pytest.approx(page.read.raw.across.tolist())
+        assert drawn[3] == pytest.approx(page.read.centered.across.tolist())
+        legends = page.curves.findChildren(CurveLegend)
+        assert [one.accessibleName().partition(":")[0] for one in legends] == [
+            one.title for one in page.curves.plots
+        ]
+        page.show_view(0)
         page.slider.setValue(0)
         assert page.layer.text() == "layer 0"
         page.view.setFocus()
@@ -120,16 +136,21 @@ def test_a_clue_that_comes_too_late_is_warned_of(qtbot: QtBot, tmp_path: Path) -
         assert "warning" in page.summary()
 
 
-@pytest.mark.parametrize("text", ["", "a bank", "river: a bank\nriver: the bank", "x: a bank\ny: a bank"])
-def test_too_few_sentences_are_told(qtbot: QtBot, tmp_path: Path, text: str) -> None:
+def test_samples_are_there_and_too_few_sentences_are_told(qtbot: QtBot, tmp_path: Path) -> None:
     with shown(qtbot, tmp_path, "senses") as (lab, wait):
         page = lab.senses
         page.prediction.close_question()
-        page.editor.setPlainText(text)
+        for at, (word, n) in enumerate((("bank", 20), ("mole", 20), ("bank", 4))):
+            page.show_sample(at)
+            assert page.word.text() == word
+            assert len(split_sentences(page.editor.toPlainText())[0]) >= n
         page.picker.pick(f"file:{shipped_folder() / 'base'}")
         wait(lambda: page.loaded is not None)
-        page.go_read()
-        assert "Two senses with two sentences each" in lab.frame.messages.text
+        for text in ("", "a bank", "river: a bank\nriver: the bank", "x: a bank\ny: a bank"):
+            lab.frame.messages.clear()
+            page.editor.setPlainText(text)
+            page.go_read()
+            assert "Two senses with two sentences each" in lab.frame.messages.text
 
 
 def test_a_line_without_a_sense_has_an_empty_sentence() -> None:
