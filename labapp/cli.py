@@ -15,7 +15,7 @@ COMMANDS = (
     "open", "tokenizer", "artifacts", "doctor", "screenshots", "evals", "generate", "trace", "corpus",
     "train", "finetune",
     "quantize", "compare", "importance",
-    "embeddings",
+    "embeddings", "preferences",
 )  # fmt: skip
 
 

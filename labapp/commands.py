@@ -49,6 +49,7 @@ def run(words: list[str]) -> int:
     """
     import labapp.commands_embeddings
     import labapp.commands_finetune
+    import labapp.commands_preferences
     import labapp.commands_quantization
     import labapp.commands_training  # noqa: F401  all of them add their commands to the app
 

@@ -177,7 +177,9 @@ def _only(item: _Item, one: str, other: str) -> _Item | None:
 def _measures(items: Sequence[_Item], draws: Numbers | None) -> tuple[Measure, ...]:
     """All measures over some items; `draws` (samples, items) gives the intervals."""
     columns = np.array([_means_of(item) for item in items], float).reshape(-1, 4)  # (items, 4)
-    made = [_mean(name, columns[:, at], draws) for at, name in enumerate(("percent", "strict", "tau", "w"))]
+    made = [_mean(name, columns[:, at], draws) for at, name in enumerate(("percent", "strict", "tau"))]
+    by_chance = np.array([1 / len(item.people) for item in items])
+    made.append(_mean("w", columns[:, 3], draws, by_chance))
     made.append(_alpha(items, draws))
     made.append(_kappa(items, draws))
     return tuple(made)
@@ -207,7 +209,7 @@ def _mean_over_pairs(hits: Numbers, counted: Numbers) -> float:
     return float((hits.sum(0)[used] / among[used]).mean()) if used.any() else NAN
 
 
-def _mean(name: str, values: Numbers, draws: Numbers | None) -> Measure:
+def _mean(name: str, values: Numbers, draws: Numbers | None, by_chance: Numbers | None = None) -> Measure:
     defined = ~np.isnan(values)
     count = int(defined.sum())
     if not count:
@@ -220,7 +222,8 @@ def _mean(name: str, values: Numbers, draws: Numbers | None) -> Measure:
         with np.errstate(invalid="ignore", divide="ignore"):
             means = np.where(sums > 0, (weights @ np.where(defined, values, 0)) / sums, NAN)
         low, high = _ends(means)
-    return Measure(name, TITLES[name], mean, low, high, count, meaning(name, mean))
+    chance = float(by_chance[defined].mean()) if by_chance is not None else 0.0
+    return Measure(name, TITLES[name], mean, low, high, count, meaning(name, mean, chance))
 
 
 def _alpha(items: Sequence[_Item], draws: Numbers | None) -> Measure:
@@ -279,8 +282,8 @@ _WHY = {
 }
 
 
-def meaning(name: str, value: float) -> str:
-    """What a figure means, in plain words.
+def meaning(name: str, value: float, chance: float = 0.0) -> str:
+    """What a figure means, in plain words; `chance` is what W comes to where people rank at random: 1/m.
 
     >>> meaning("percent", 0.726)
     'Of a hundred comparisons by two people, 73 come out the same, ties included.'
@@ -293,7 +296,8 @@ def meaning(name: str, value: float) -> str:
         case "tau":
             return f"{_degree(value, 0.6, 0.3)} between the rankings of two people; 1 is the same order, −1 the reverse."
         case "w":
-            return f"{_degree(value, 0.7, 0.4)} among all who ranked an item; 1 is the same order, 0 none in common."
+            degree = _degree((value - chance) / (1 - chance), 0.7, 0.4)
+            return f"{degree} among all who ranked an item; 1 is the same order, chance gives {chance:.2f}."
     return (
         f"{_degree(value, 0.8, 0.667)} beyond chance; 0 is chance. 0.8 is the usual bar, 0.667 for a first look."
     )

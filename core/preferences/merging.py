@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.engine import Connection
 
 from core.formats.files import shown
@@ -147,6 +147,9 @@ def _take(store: Store, path: Path, rows: Sequence[EventRow]) -> Merged:
         before = {id: len(fold(row.event() for row in some).conflicts) for id, some in _people(known.values()).items()}
         for start in range(0, len(new), _AT_ONCE):
             connection.execute(insert(schema.event), [row.values() for row in new[start : start + _AT_ONCE]])
+        key = f"merged {os.path.abspath(path)}"
+        connection.execute(delete(schema.note).where(schema.note.c.key == key))
+        connection.execute(insert(schema.note).values(key=key, value=os.path.abspath(path)))
         if store.task.settings.overlap:
             for row in new:
                 if row.type == "submit" and not row.attempt and row.item:
