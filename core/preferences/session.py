@@ -269,6 +269,7 @@ class Session:
         texts = {output.id: output.text for output in item.outputs}
         order = shown_order(item.id, list(texts), self.annotator, key[1])
         with self.store.reading() as connection:
+            self._refresh(connection)
             draft = self._draft(connection, key)
             active = self._state.active(key)
             values = self._payload(connection, active) if active else {}
@@ -452,6 +453,13 @@ class Session:
         return self._turn_back("redo")
 
     def _turn_back(self, type: str) -> Undone | None:
+        try:
+            return self._turned_back(type)
+        except BaseException:
+            self._forget()  # what was read within the transaction may never have been committed
+            raise
+
+    def _turned_back(self, type: str) -> Undone | None:
         place, now = schema.place.c, self.store.now()
         with self.store.writing() as connection:
             self._refresh(connection)
@@ -565,6 +573,9 @@ class Session:
         return [(event, parse_json(texts[event.id], self.store.name)) for event in wanted]
 
     # Events
+
+    def _forget(self) -> None:
+        self._state, self._seq, self._all = Folded(), 0, []
 
     def _take_in(self) -> None:
         with self.store.reading() as connection:
