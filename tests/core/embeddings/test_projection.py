@@ -120,3 +120,13 @@ def test_points_on_a_line_have_a_plane_and_one_point_has_none() -> None:
     assert np.allclose(outside(made, line), 0, atol=1e-6)
     with pytest.raises(LabError, match="all the same"):
         plane_through(np.ones((3, 3), np.float32))
+
+
+def test_a_picture_faces_the_way_of_another_one_of_the_same_points() -> None:
+    made = pca(cloud(40, 8), 3)
+    signs = np.array([-1, 1, -1], np.float32)
+    other = made.points * signs + 7
+    turned = made.facing(other)
+    assert np.allclose(turned.points, made.points * signs)
+    assert np.allclose(turned.place(cloud(40, 8)), turned.points, atol=1e-4), "the axes turn with the points"
+    assert turned.labels == made.labels

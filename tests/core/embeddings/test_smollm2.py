@@ -10,6 +10,8 @@ import pytest
 
 from core.embeddings.analogies import analogy, score_suites
 from core.embeddings.dots import share_below_zero
+from core.embeddings.guess import Game
+from core.embeddings.in_text import at_layer, text_streams
 from core.embeddings.neighbors import Space
 from core.embeddings.senses import leave_one_out, load_samples, occurrences, reference, similarity_by_layer
 from core.embeddings.vectors import Vectors, read_token_vectors
@@ -87,6 +89,15 @@ def test_suites_are_scored_with_and_without_the_inputs(space: Space, long: bool,
         assert scored.missing == ()
 
 
+def test_the_nearest_to_summer_is_its_opposite(space: Space) -> None:
+    """What the guessing game asks first: substitutes are near, not what belongs to the same scene."""
+    vectors = space.vectors
+    game = Game(space, vectors.row("summer"), vectors.words)
+    assert [game.score(word).rank for word in ("winter", "hot", "sun")] == [1, 55, 408]
+    assert round(game.score("winter").similarity, 2) == 0.81
+    assert len(vectors.words) == 31_664
+
+
 def test_the_senses_of_bank_and_mole(long: bool, report: Report) -> None:
     """40 sentences, the clue before the word; labels shuffled for comparison."""
     if not long:
@@ -109,3 +120,17 @@ def test_the_senses_of_bank_and_mole(long: bool, report: Report) -> None:
             )
             assert tried.right[0] <= 10  # the same row of the table: nothing to tell them apart
             assert tried.right[at] / tried.n > tried.best_shuffled
+
+
+def test_bank_by_a_river_and_bank_with_a_loan_part_in_a_text(space: Space, report: Report) -> None:
+    """`space` is asked for so that the test is skipped where SmolLM2 is not installed."""
+    model, tokenizer = run_to_end(load_model(open_model(known_path("smollm2")))).result, load_known("smollm2")
+    text = "We pulled the canoe up the muddy bank. Reeds grew along the bank. She took a loan from the bank."
+    read = run_to_end(text_streams(model, tokenizer, text, "SmolLM2")).result
+    river, reeds, loan = (n for n, name in enumerate(read.names) if name == " bank")
+    at = {layer: Space(*at_layer(read, layer)) for layer in (0, 20)}
+    assert at[0].similarity(river, loan) == pytest.approx(1, abs=1e-5), "one row of the table"
+    assert at[20].similarity(river, reeds) > at[20].similarity(river, loan) + 0.1
+    report("embeddings: bank by a river, reeds and a loan, layer 20", [
+        round(at[20].similarity(river, one), 2) for one in (reeds, loan)
+    ])  # fmt: skip
