@@ -7,11 +7,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
-from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QObject, QPoint
+from PySide6.QtWidgets import QMenu, QWidget
 
 from labapp.lab import Lab, LabContext
 from labapp.widgets.lab_frame import Columns, Page
+from labapp.widgets.numbers import Numbers, as_csv
+from labapp.widgets.parts import flat_button
 from labapp.words import tr
 
 
@@ -54,6 +56,18 @@ class LabPage(QObject):
 
     def restore_state(self, state: dict[str, Any]) -> None:
         """Take back what `save_state` gave; anything may be missing."""
+
+
+class PicturePage(LabPage):
+    """A page whose pictures are no plots: their numbers and a sentence go into the lab's menu."""
+
+    def numbers(self) -> Numbers:
+        """The numbers behind the last of the pictures; no rows where there are none."""
+        return (), ()
+
+    def summary(self) -> str:
+        """The picture in a sentence; "" while there is nothing to say."""
+        return ""
 
 
 class PagedLab(Lab):
@@ -105,6 +119,44 @@ class PagedLab(Lab):
     def current(self) -> LabPage:
         """The page in view."""
         return self.page(self.frame.page)
+
+    def add_menu_button(self) -> None:
+        """Offer the pictures of the page in view; for labs whose pictures have no menus of their own."""
+        tip = tr("Copy or save this picture, or show its numbers as a table")
+        self.menu_button = flat_button("dots-horizontal", tip, self._open_menu)
+        self.frame.action_row.addWidget(self.menu_button)
+
+    def picture_menu(self) -> QMenu:
+        """What can be done with the pictures of the page in view."""
+        from labapp.widgets.export import add_picture_actions, copy_text
+
+        menu, page = QMenu(self), self.current
+        columns, rows = page.numbers() if isinstance(page, PicturePage) else ((), ())
+        pictures = page.pictures()
+        for i, (title, picture) in enumerate(pictures.items()):
+            if i:
+                menu.addSeparator()
+            last = i == len(pictures) - 1 and len(rows) > 0
+            add_picture_actions(
+                menu, picture, title,
+                csv=partial(as_csv, columns, rows) if last else None,
+                rows=(lambda: rows) if last else None,
+                columns=columns,
+            )  # fmt: skip
+        summary = page.summary() if isinstance(page, PicturePage) else ""
+        if summary:
+            menu.addSeparator()
+            menu.addAction(tr("Copy the summary")).triggered.connect(lambda _=False: copy_text(summary))
+        return menu
+
+    def _open_menu(self) -> None:
+        menu = self.picture_menu()
+        menu.exec(self.menu_button.mapToGlobal(QPoint(0, self.menu_button.height())))
+        menu.deleteLater()
+
+    def in_view(self, page: LabPage) -> bool:
+        """Whether a page is the one in view."""
+        return self._pages.get(self.frame.page) is page
 
     def plots_ready(self) -> None:
         """pyqtgraph is imported; to be called once."""

@@ -74,6 +74,11 @@ def add_picture_actions(
         add(tr("Show as table"), lambda: show_table(widget, title, columns, rows()))
 
 
+def copy_text(text: str) -> None:
+    """Put a text on the clipboard."""
+    QGuiApplication.clipboard().setText(text)
+
+
 def ask_and_save(widget: QWidget, title: str, ending: str, make: Callable[[], bytes]) -> None:
     """Ask for a name and write the file; the dialog asks before one is replaced."""
     name = "".join(c if c.isalnum() or c in " -_" else "-" for c in title).strip() or "picture"

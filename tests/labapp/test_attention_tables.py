@@ -9,7 +9,8 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from labapp.labs.attention import AttentionLab
-from labapp.labs.attention.tables import AttentionPage, as_csv
+from labapp.pages import PicturePage
+from labapp.widgets.numbers import as_csv
 from labapp.window import Window
 from tests.labapp.opened import opened_on_smollm2, wait
 
@@ -37,7 +38,7 @@ def test_every_picture_has_its_numbers(
     lab.heads.prediction.close_question()
     lab.frame.show_page(page)
     current = lab.current
-    assert isinstance(current, AttentionPage)
+    assert isinstance(current, PicturePage)
     wait(qtbot, window, lambda: current.numbers()[1])
     columns, found = current.numbers()
     assert all(len(row) == len(columns) for row in found)

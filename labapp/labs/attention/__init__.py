@@ -9,17 +9,13 @@ from collections.abc import Callable
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
-from PySide6.QtCore import QPoint
-from PySide6.QtWidgets import QMenu, QWidget
+from PySide6.QtWidgets import QWidget
 
 from labapp.handoff import Handoff
 from labapp.lab import LabContext
 from labapp.labs.attention.pins import Pins
-from labapp.labs.attention.tables import AttentionPage, as_csv
 from labapp.pages import PagedLab
 from labapp.scenes import read_json
-from labapp.widgets.parts import flat_button
-from labapp.words import tr
 
 if TYPE_CHECKING:
     from labapp.labs.attention.ablation import AblationPage
@@ -47,9 +43,7 @@ class AttentionLab(PagedLab):
 
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        tip = tr("Copy or save this picture, or show its numbers as a table")
-        self.menu_button = flat_button("dots-horizontal", tip, self._open_menu)
-        self.frame.action_row.addWidget(self.menu_button)
+        self.add_menu_button()
 
     @cached_property
     def pins(self) -> Pins:
@@ -88,29 +82,6 @@ class AttentionLab(PagedLab):
     def root_d(self) -> RootDPage:
         """The page on √d."""
         return cast("RootDPage", self.page("root_d"))
-
-    def picture_menu(self) -> QMenu:
-        """What can be done with the pictures of the page in view."""
-        from labapp.widgets.export import add_picture_actions
-
-        menu, page = QMenu(self), self.current
-        columns, rows = page.numbers() if isinstance(page, AttentionPage) else ((), ())
-        for i, (title, picture) in enumerate(page.pictures().items()):
-            if i:
-                menu.addSeparator()
-            last = i == len(page.pictures()) - 1 and len(rows) > 0
-            add_picture_actions(
-                menu, picture, title,
-                csv=partial(as_csv, columns, rows) if last else None,
-                rows=(lambda: rows) if last else None,
-                columns=columns,
-            )  # fmt: skip
-        return menu
-
-    def _open_menu(self) -> None:
-        menu = self.picture_menu()
-        menu.exec(self.menu_button.mapToGlobal(QPoint(0, self.menu_button.height())))
-        menu.deleteLater()
 
     def show_scene(self, name: str = "cat") -> None:
         self.heads.show_scene(read_json("scenes", "attention", f"{name}.json"))

@@ -24,10 +24,11 @@ from core.stages import once
 from labapp.labs.attention.cause import Compared, compare_each, say_next
 from labapp.labs.attention.matter import MatterView, in_words, named
 from labapp.labs.attention.pins import MLP
-from labapp.labs.attention.tables import AttentionPage, Numbers
+from labapp.pages import PicturePage
 from labapp.runner import Outcome, Slot
 from labapp.scenes import read_json
 from labapp.widgets.bars import Bar, Bars
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import button, card, controls, field, inset, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
@@ -42,7 +43,7 @@ TEXT_SHOWN = 140  # characters
 SHOWN = 5  # tokens that may come next
 
 
-class AblationPage(AttentionPage):
+class AblationPage(PicturePage):
     """Pins and what is asked on the left; heads among random ones, and the next token, in the middle."""
 
     def __init__(self, lab: AttentionLab) -> None:

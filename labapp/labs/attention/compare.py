@@ -28,10 +28,11 @@ from core.stages import once, run_to_end
 from labapp.labs.attention.heads import LONGEST, TYPING, name_of
 from labapp.labs.attention.matter import named
 from labapp.labs.attention.pattern import PatternView
-from labapp.labs.attention.tables import AttentionPage, Numbers
+from labapp.pages import PicturePage
 from labapp.scenes import read_json
 from labapp.widgets.bars import Bar, Bars
 from labapp.widgets.model_picker import ModelPicker
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import card, controls, field, inset, label
 from labapp.widgets.table import Column, Table
 from labapp.words import tr
@@ -67,7 +68,7 @@ class SideBySide(QWidget):
             extra.setVisible(upright)
 
 
-class ComparePage(AttentionPage):
+class ComparePage(PicturePage):
     """What is compared on the left, both patterns or their difference in the middle, a pair on the right."""
 
     def __init__(self, lab: AttentionLab) -> None:

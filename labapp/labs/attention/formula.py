@@ -23,9 +23,10 @@ from PySide6.QtWidgets import (
 
 from core.stages import once
 from labapp.labs.attention.left_out import LeftOutPanel, Said, say_without
-from labapp.labs.attention.tables import AttentionPage, Numbers
 from labapp.labs.attention.walk_steps import STEPS, StepView, terms_of
+from labapp.pages import PicturePage
 from labapp.widgets.formula import Formula
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import controls, field, inset, label
 from labapp.widgets.table import Column, Table
 from labapp.words import tr
@@ -41,7 +42,7 @@ SWITCHES = (
 )
 
 
-class FormulaPage(AttentionPage):
+class FormulaPage(PicturePage):
     """Where it walks on the left; the formula over the picture of a step; its numbers on the right."""
 
     def __init__(self, lab: AttentionLab) -> None:

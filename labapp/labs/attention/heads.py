@@ -27,11 +27,12 @@ from core.stages import Finished, once
 from labapp.labs.attention.cause import CausePanel, Compared, compare
 from labapp.labs.attention.grid import Head, HeadGrid
 from labapp.labs.attention.pattern import PatternView
-from labapp.labs.attention.tables import AttentionPage, Numbers
 from labapp.memory import give_memory_back
+from labapp.pages import PicturePage
 from labapp.runner import Done, Outcome, Slot
 from labapp.widgets.bars import Bar, Bars
 from labapp.widgets.model_picker import FIRST, ModelPicker
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import WholeLabel, card, controls, field, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
@@ -71,7 +72,7 @@ class Room(QWidget):
         self.fit()
 
 
-class HeadsPage(AttentionPage):
+class HeadsPage(PicturePage):
     """Text and search on the left; the grid and one pattern in the middle; one pair on the right."""
 
     looked_at = Signal()  # another text, head or pair is in view

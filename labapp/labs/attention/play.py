@@ -37,9 +37,10 @@ from core.interpret.by_hand import (
 )
 from core.problems import LabError
 from labapp.labs.attention.cells import Cells, number
-from labapp.labs.attention.tables import AttentionPage, Numbers
+from labapp.pages import PicturePage
 from labapp.scenes import read_json
 from labapp.widgets.formula import Formula, Term
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import button, card, controls, field, flat_button, inset, label
 from labapp.widgets.table import Column, Table
 from labapp.words import tr
@@ -73,7 +74,7 @@ class Change(QUndoCommand):
         self._page.show_example(example)
 
 
-class PlayPage(AttentionPage):
+class PlayPage(PicturePage):
     """Sizes and switches on the left; Q, K and V over scores, weights and output; one pair on the right."""
 
     def __init__(self, lab: AttentionLab) -> None:

@@ -18,12 +18,13 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSlider, QVBoxLayout, QWid
 
 from core.interpret.spread import LONGEST, QUERIES, STEP, SpreadAt, measure_spread, softmax
 from labapp.idle import when_idle
-from labapp.labs.attention.tables import AttentionPage, Numbers
+from labapp.pages import PicturePage
 from labapp.runner import Slot
 from labapp.scenes import read_json
 from labapp.theme import CATEGORIES
 from labapp.widgets.bars import Bar, Bars
 from labapp.widgets.formula import Formula, Term
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import button, card, controls, field, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
@@ -54,7 +55,7 @@ class LineKey(QWidget):
             painter.drawLine(2, 6, 32, 6)
 
 
-class RootDPage(AttentionPage):
+class RootDPage(PicturePage):
     """The length of the vectors on the left; weights and curves in the middle; the numbers on the right."""
 
     def __init__(self, lab: AttentionLab) -> None:
@@ -143,7 +144,7 @@ class RootDPage(AttentionPage):
                 Column(tr("q·k/√d"), number=True),
             ],
         )
-        self.summary = label("", wrap=True)
+        self.said = label("", wrap=True)
         formula = Formula(
             tr("The spread of a sum of d products is the root of d"),
             [
@@ -162,7 +163,7 @@ class RootDPage(AttentionPage):
         column = QVBoxLayout(self.details)
         column.setContentsMargins(14, 8, 14, 8)
         column.setSpacing(8)
-        for part in (self.heading, self.table, self.summary, formula, why):
+        for part in (self.heading, self.table, self.said, formula, why):
             column.addWidget(part)
         column.addStretch(1)
 
@@ -273,7 +274,7 @@ class RootDPage(AttentionPage):
             ]
         )
         self.table.fit_height()
-        self.summary.setText(
+        self.said.setText(
             tr(
                 "Undivided, one key of {n} takes {a:.0f} % of the weight, on average; divided, {b:.0f} %.",
                 n=n, a=100 * a.largest, b=100 * b.largest,
@@ -297,7 +298,7 @@ class RootDPage(AttentionPage):
         """Show what answers the question, or keep it back."""
         self.curves.setVisible(shown)
         self.controls.setEnabled(shown)
-        for widget in (self.table, self.summary):
+        for widget in (self.table, self.said):
             widget.setVisible(shown)
         if shown and self._scene is not None:
             self.set_length(self._scene["d"])

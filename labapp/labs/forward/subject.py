@@ -184,14 +184,9 @@ class SubjectPage(LabPage):
         self._subject_changed()
 
     def _subject_changed(self) -> None:
-        if self.lab.frame.page == self.name and self._seen != self.subject.version:
+        if self.lab.in_view(self) and self._seen != self.subject.version:
             self._seen = self.subject.version
             self.take_subject()
-
-    @property
-    def name(self) -> str:
-        """The page's name in its lab."""
-        return next(name for name, _, cls in self.lab.pages if cls == type(self).__name__)
 
     def take_subject(self) -> None:
         """The model or the text is another one; `ids` is empty where there is nothing to show."""

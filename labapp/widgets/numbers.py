@@ -1,4 +1,4 @@
-"""What the pages of this lab share: the numbers behind their pictures."""
+"""The numbers behind a picture, as a page gives them, and the file that they are saved in."""
 
 from __future__ import annotations
 
@@ -6,22 +6,12 @@ import csv
 import io
 from collections.abc import Sequence
 
-from labapp.pages import LabPage
-
 Numbers = tuple[Sequence[str], Sequence[Sequence[str]]]
 """Headers of columns, and rows."""
 
 
-class AttentionPage(LabPage):
-    """A page whose picture can be shown as a table."""
-
-    def numbers(self) -> Numbers:
-        """The numbers behind the picture in view; no rows where there are none."""
-        return (), ()
-
-
 def as_csv(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The same as a file.
+    """The same as a file, with minus signs that programs read.
 
     >>> as_csv(["token", "weight"], [["a,b", "−0.5"]])
     'token,weight\\n"a,b",-0.5\\n'
