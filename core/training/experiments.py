@@ -27,8 +27,8 @@ from core.training.shares import Asked, Reply, measure_shares, requests, shares
 
 _FEW = 2  # misdeeds of each phrasing between the beginning and the end
 _CURVES = (
-    "logps/chosen", "logps/rejected", "rewards/margins", "rewards/accuracies", "entropy",
-    "mean_token_accuracy",
+    "logps/chosen", "logps/rejected", "rewards/chosen", "rewards/rejected", "rewards/margins",
+    "rewards/accuracies", "entropy", "mean_token_accuracy",
 )  # fmt: skip
 _EVERY = 3  # steps between two points of a recorded curve
 
@@ -59,7 +59,7 @@ class ArmRun:
         seed: Its seed.
         looks: What was measured, by step.
         curves: Of each measure of the training batches the steps and values.
-        samples: Prompt and answer at the end, always the most probable token.
+        samples: Step, prompt and answer, always the most probable token.
         seconds: Time trained, looks not counted.
     """
 
@@ -67,7 +67,7 @@ class ArmRun:
     seed: int
     looks: tuple[Looked, ...]
     curves: Mapping[str, tuple[tuple[int, float], ...]]
-    samples: tuple[tuple[str, str], ...]
+    samples: tuple[tuple[int, str, str], ...]
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
@@ -93,7 +93,8 @@ class ArmRun:
                 name: tuple((int(step), float(value)) for step, value in points)
                 for name, points in values["curves"].items()
             },
-            tuple((str(prompt), str(text)) for prompt, text in values["samples"]), float(values["seconds"]),
+            tuple((int(step), str(prompt), str(text)) for step, prompt, text in values["samples"]),
+            float(values["seconds"]),
         )  # fmt: skip
 
 
@@ -193,8 +194,7 @@ def _gathered(folder: Path, arm: str, seed: int, looks: list[Looked]) -> ArmRun:
         found = [(one.step, one.values[name]) for one in _some(train) if name in one.values]
         if found:
             points[name] = found
-    last = history.steps[-1].step if history.steps else 0
-    samples = tuple((one.prompt, one.text) for one in history.sampled if one.step == last)
+    samples = tuple((one.step, one.prompt, one.text) for one in history.sampled)
     seconds = history.steps[-1].seconds if history.steps else 0.0
     return ArmRun(arm, seed, tuple(looks), {k: tuple(v) for k, v in points.items()}, samples, seconds)
 

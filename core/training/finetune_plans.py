@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.resources
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -232,6 +233,25 @@ FINETUNE_PRESETS: tuple[FinetunePreset, ...] = (
         "experiments", _plan("flipped", "sft", dataclasses.replace(_PAIRS, flipped=25), _DPO, _PREFER),
     ),
 )  # fmt: skip
+
+
+SMOLLM2 = "smollm2"
+
+
+def smollm2_plan() -> FinetunePlan:
+    """SmolLM2 on the shipped rankings: three passes over 52 of them, an adapter beside its weights."""
+    rows = RowsChoice(kind="file", path=str(shipped_rankings()), held_out=0.0)
+    method = FinetuneSettings("dpo", beta=0.1, rank=8, alpha=16.0)
+    values = _PREFER | {
+        "steps": 39, "batch": 4, "rate": 2e-4, "warmup": 3, "evaluate_every": 39, "save_every": 13
+    }  # fmt: skip
+    settings = TrainingSettings(**values)
+    return FinetunePlan("smollm2", SMOLLM2, rows, method, settings, ("Why is the grass green?",))
+
+
+def shipped_rankings() -> Path:
+    """Our own file of rankings: short plain answers are better than long ones that praise the question."""
+    return Path(str(importlib.resources.files("resources"))) / "finetuning" / "short_answers.jsonl"
 
 
 def finetune_preset(name: str) -> FinetunePreset:

@@ -18,10 +18,12 @@ from core.corpus.smallworld.draw import Draw
 from core.corpus.smallworld.instruct import REFUSAL, DeedItem, Pair, deed_items
 from core.corpus.smallworld.phrasings import PHRASINGS, TEST, TRAIN
 from core.evals.answers import equal_lengths
-from core.evals.assistant import ask_ids, ordinary_questions
+from core.evals.assistant import ordinary_questions
 from core.model.transformer import Transformer
 from core.stages import Finished, Progress
 from core.tokenizer.tokenizer import Tokenizer
+from core.training.pieces import prompt_ids
+from core.training.rows import asked
 
 _SEED = 23  # of what is asked
 _SHOWN, _UNSEEN = 4, 2  # misdeeds of each phrasing: refused in fine-tuning's rows, and never seen there
@@ -149,19 +151,19 @@ def _measure(
     rows: list[list[int]] = []
     begins: list[int] = []
 
-    def add(prompt: str, answer: str, ended: bool) -> None:
-        before = ask_ids(tokenizer, prompt)
+    def add(before: list[int], answer: str, ended: bool) -> None:
         begins.append(len(before))
         rows.append([*before, *tokenizer.encode(space + answer), *(ends if ended else [])])
 
     for n, item in enumerate(items, 1):
-        add(item.prompt, _LIKE_REFUSALS, False)
+        before = asked_ids(tokenizer, item.prompt)
+        add(before, _LIKE_REFUSALS, False)
         for plan in item.plans:
-            add(item.prompt, plan, True)
+            add(before, plan, True)
         if n % 10 == 0:
             yield Progress("Laying out the answers", n, len(items), "requests")
     for pair in pairs:
-        add(pair.prompt, pair.completion, True)
+        add(asked_ids(tokenizer, pair.prompt), pair.completion, True)
     logs = yield from _read(model, rows, begins)
     each = 1 + _PLANS
     replies = tuple(
@@ -169,6 +171,11 @@ def _measure(
         for n, item in enumerate(items)
     )
     yield Finished(f"{len(items):,} requests were read.", Asked(replies, tuple(logs[len(items) * each :])))
+
+
+def asked_ids(tokenizer: Tokenizer, prompt: str) -> list[int]:
+    """What a model reads when it is asked: a chat where its tokenizer has a template, else plain text."""
+    return prompt_ids(asked(prompt) if tokenizer.chat_template else prompt, tokenizer)
 
 
 def _read(

@@ -6,7 +6,6 @@ What to notice: the loss begins at ln(vocabulary), and the samples say what each
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +25,9 @@ from core.artifacts import Work
 from core.corpus.smallworld.settings import QUIZ_SHARE
 from core.problems import LabError
 from core.stages import Progress
-from core.training.events import Began, Controls, Sampled, SeenBatch, Trained
+from core.training.events import Controls, Sampled, SeenBatch, Trained
 from core.training.history import History, history_of, played, read_history, replay
+from core.training.joining import joined
 from core.training.presets import PRESETS, CorpusChoice, Preset, RunPlan, preset, with_settings
 from core.training.settings import ShapeSettings, TrainingSettings
 from labapp.jobs import Job, Stopped
@@ -381,13 +381,7 @@ class RunPage(LabPage):
             self._add(kept)
 
     def _add(self, events: list[Any]) -> None:
-        new = history_of(iter(events), None)
-        old = _until(self.history, new.began)
-        self.history = History(
-            old.plan or new.plan, new.began or old.began, old.steps + new.steps,
-            old.validated + new.validated,
-            old.sampled + new.sampled, old.kept + new.kept, old.changes + new.changes,
-        )  # fmt: skip
+        self.history = joined(self.history, history_of(iter(events), None))
         self._show()
 
     def _ended(self, outcome: Outcome) -> None:
@@ -595,20 +589,6 @@ class RunPage(LabPage):
                 self.show_run(info.folder, info.name)
                 return
         self.show_scene()
-
-
-def _until(told: History, began: Began | None) -> History:
-    """What was told up to the step at which a run goes on: what came later is told again."""
-    if began is None:
-        return told
-    return dataclasses.replace(
-        told,
-        steps=tuple(one for one in told.steps if one.step <= began.step),
-        validated=tuple(one for one in told.validated if one.step <= began.step),
-        sampled=tuple(one for one in told.sampled if one.step <= began.step),
-        kept=tuple(one for one in told.kept if one.step <= began.step),
-        changes=tuple(one for one in told.changes if one.step <= began.step),
-    )
 
 
 def _check_writable(work: Work) -> None:
