@@ -7,6 +7,7 @@ came from elsewhere (a second window, a merge) are taken in before anything is d
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -576,6 +577,8 @@ class Session:
 
     def _forget(self) -> None:
         self._state, self._seq, self._all = Folded(), 0, []
+        with contextlib.suppress(LabError):
+            self._take_in()
 
     def _take_in(self) -> None:
         with self.store.reading() as connection:
