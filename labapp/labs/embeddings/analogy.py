@@ -130,6 +130,7 @@ class AnalogyPage(SubjectPage):
         column.addWidget(self.ranked, 1)
         for part in (self.inputs, self.why_title, self.why):
             column.addWidget(part)
+        column.addStretch()
 
     def _show_presets(self) -> None:
         while self.presets.count():

@@ -229,6 +229,8 @@ class CloudPage(SubjectPage):
         if opened is before:
             return row
         self.inspector.take(opened)
+        if before is None or opened.vectors.names != before.vectors.names:
+            self.found.setText("")  # what was found is no longer there
         if row is None or before is None or opened.vectors.names != before.vectors.names:
             return None
         self.inspector.show_row(row)

@@ -29,6 +29,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from labapp.labs.embeddings.labels import Label, place_labels
 from labapp.labs.embeddings.splat import (
+    DENSITY,
     Camera,
     Floats,
     Splatter,
@@ -292,6 +293,7 @@ class CloudView(QWidget):
             wide,
             high,
             size,
+            DENSITY if n > 3000 else 3 * DENSITY,  # a few points do not lie over each other
         )
         for rows, color in ((self.selected, QColor(theme.accent)), (self._marked, QColor(theme.weight))):
             if len(rows):

@@ -147,6 +147,7 @@ class DimensionsPage(SubjectPage):
         layout.addWidget(self.view_card, 4)
         layout.addWidget(self.lower, 3)
         layout.addWidget(self.caption)
+        layout.addStretch()  # what is kept back leaves its room to nobody
 
     def _build_details(self) -> None:
         self.heading = label("", "heading", wrap=True)
@@ -168,6 +169,7 @@ class DimensionsPage(SubjectPage):
         column.addWidget(self.table, 1)
         for part in (self.versus, self.says, self.turned):
             column.addWidget(part)
+        column.addStretch()
 
     def plots_ready(self) -> None:
         if self.plot is not None:
@@ -177,7 +179,7 @@ class DimensionsPage(SubjectPage):
         self.plot = line_plot(
             tr("Share carried"),
             x=(tr("numbers, the largest first"), ""),
-            y=(tr("share"), tr("of its length²")),
+            y=(tr("share of length²"), ""),
         )
         self._curve = self.plot.add_curve(tr("this direction"))
         self._lower.addWidget(self.plot, 1)

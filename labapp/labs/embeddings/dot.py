@@ -87,11 +87,13 @@ class DotPage(SubjectPage):
         )
         self.found.row_chosen.connect(self._take_pair)
         self.found.setMinimumHeight(60)
+        self.rest = QVBoxLayout()  # takes the room of the pairs while they are kept back
+        self.rest.addStretch()
         self.controls = controls(
             self.top, words, field(tr("Measured"), self.centering, tr("From where vectors are measured")),
             field(tr("Length of a"), self.length, tr("Make a longer or shorter: the dot product follows, "
                                                       "the cosine does not")),
-            self.times, presets, self.finds, self.found, grows=self.found,
+            self.times, presets, self.finds, self.found, self.rest, grows=self.found,
         )  # fmt: skip
 
     def _build_picture(self) -> None:
@@ -145,6 +147,7 @@ class DotPage(SubjectPage):
         layout.addWidget(self.numbers_card, 3)
         layout.addWidget(self.angle_card, 2)
         layout.addWidget(self.caption)
+        layout.addStretch()
 
     def _build_details(self) -> None:
         self.heading = label("", "heading", wrap=True)

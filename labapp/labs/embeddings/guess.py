@@ -124,6 +124,7 @@ class GuessPage(SubjectPage):
         column.setSpacing(6)
         column.addWidget(self.heading)
         column.addWidget(self.nearest, 1)
+        column.addStretch()
 
     # The game.
 

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QLineEdit,
+    QSizePolicy,
     QSpinBox,
     QStackedWidget,
     QVBoxLayout,
@@ -99,12 +100,13 @@ class RecipeChoice(QWidget):
         row = QHBoxLayout(made)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)
-        for spin, title, (low, high, usual), tip in given:
+        for (spin, title, (low, high, usual), tip), room in zip(given, (9, 9, 11), strict=True):
             spin.setRange(low, high)
             spin.setValue(usual)
             spin.setGroupSeparatorShown(True)
             inset(spin)
-            row.addWidget(field(title, spin, tip), len(title))  # the longer the title, the more room
+            spin.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            row.addWidget(field(title, spin, tip), room)
         return made
 
     def _words(self) -> QWidget:

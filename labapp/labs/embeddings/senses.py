@@ -148,6 +148,7 @@ class SensesPage(EmbeddingsPage):
         column.addWidget(self.table, 1)
         for part in (self.sentence, self.warning, self.says):
             column.addWidget(part)
+        column.addStretch()
 
     def plots_ready(self) -> None:
         self.curves.plots_ready()

@@ -241,6 +241,7 @@ class SpacesPage(EmbeddingsPage):
 
     def show_models(self) -> None:
         """SmolLM2 on the left, the end of the run on the right."""
+        self.prediction.close_question()  # it is about the run
         self.pickers[0].pick(self.pickers[0].default_key())
         if self.steps:
             self.slider.setValue(len(self.steps) - 1)
