@@ -201,3 +201,36 @@ def test_models_write_side_by_side_and_the_first_difference_is_marked(held: Held
     held.wait(lambda: page.chat.job is None)
     assert [role for role, _ in page.chat.said[0]] == ["user", "assistant"]
     assert page.chat.said[0] == page.chat.said[1]
+
+
+def test_two_files_are_looked_into_tensor_by_tensor(held: Held, tmp_path: Path) -> None:
+    made = made_of_small_world(held.window.workspace, "Q4_0")
+    page = held.lab.inspect
+    page.open("smallworld")
+    held.lab.frame.show_page("inspect")
+    held.wait(lambda: page.looked[0] is not None)
+    assert page.numbers() == ((), ())
+    assert page.tree.topLevelItem(1).child(0).text(3) == ""  # kept back until the question is answered
+    page.prediction.answer(1)
+    assert page.prediction.text == (
+        "Yes. The tensors of the MLP (ffn_…) are wider than the model: here they hold 67 % of the layers."
+    )
+    page.open(f"artifact:{made.id}")
+    held.wait(lambda: page.looked[0] is not None and page.looked[0].tensor.kind == "Q4_0")
+    assert page.looked[0].tensor.name == "blk.0.ffn_down.weight"
+    path = tmp_path / "copy.gguf"
+    path.write_bytes(made.path(next(iter(made.files))).read_bytes())
+    page.open_files([path, path])
+    held.wait(lambda: page.looked[0] is not None and page.looked[1] is not None)
+    assert page.tree.columnCount() == 6
+    page.show_view(1)
+    assert not page.maps[1].isHidden()
+    assert "blk.0.ffn_down.weight: mean" in page.summary()
+    page.show_view(2)
+    assert ("general.architecture", "string", "gpt2") in page.numbers()[1]
+    page.close_second()
+    assert page.tree.columnCount() == 5
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF" + bytes(40))
+    page.open_files([broken])
+    held.wait(lambda: "broken.gguf" in held.lab.frame.messages.text)

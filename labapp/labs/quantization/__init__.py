@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from labapp.labs.quantization.by_hand import ByHandPage
     from labapp.labs.quantization.compare import ComparePage
     from labapp.labs.quantization.fits import FitsPage
+    from labapp.labs.quantization.inspect import InspectPage
     from labapp.labs.quantization.quantize import QuantizePage
     from labapp.labs.quantization.recipes import RecipesPage
 
@@ -40,6 +41,7 @@ class QuantizationLab(PagedLab):
         ("fits", "Does it fit?", "FitsPage"),
         ("quantize", "Quantize", "QuantizePage"),
         ("compare", "Compare", "ComparePage"),
+        ("inspect", "Inspect", "InspectPage"),
     )
 
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
@@ -76,6 +78,11 @@ class QuantizationLab(PagedLab):
     def compare(self) -> ComparePage:
         """The page on what fewer bits cost."""
         return cast("ComparePage", self.page("compare"))
+
+    @property
+    def inspect(self) -> InspectPage:
+        """The page on what a file holds."""
+        return cast("InspectPage", self.page("inspect"))
 
     def compare_with(self, reference: str, keys: Sequence[str]) -> None:
         """Put models on the page Compare, against a reference."""
@@ -141,6 +148,15 @@ class QuantizationLab(PagedLab):
             self.compare.show_view(0)
             self.compare.start()
 
+        def looked() -> bool:
+            return self.inspect.looked[0] is not None and self._idle()
+
+        def beside() -> None:
+            made = self.context.workspace.artifacts("quantized")
+            keys = [f"artifact:{one.id}" for one in made[:2]]
+            for n, key in enumerate(keys):
+                self.inspect.open(key, n)
+
         def chatted() -> None:
             self.compare.show_view(4)
 
@@ -163,4 +179,9 @@ class QuantizationLab(PagedLab):
             ("compare-prompt", written, plotted),
             ("compare-measured", measured, plotted),
             ("compare-chat", chatted, plotted),
+            ("inspect-question", lambda: self.frame.show_page("inspect"), looked),
+            ("inspect", lambda: self.inspect.prediction.answer(1), looked),
+            ("inspect-map", lambda: self.inspect.show_view(1), looked),
+            ("inspect-two", beside, looked),
+            ("inspect-facts", lambda: self.inspect.show_view(2), looked),
         ]
