@@ -1,4 +1,4 @@
-"""Which models this lab begins with and talks to: shipped ones, the workspace's, and checkpoints of its runs."""
+"""Models this lab begins with and talks to: shipped ones, the workspace's, and checkpoints of its runs."""
 
 from __future__ import annotations
 
