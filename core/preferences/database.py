@@ -38,7 +38,7 @@ _LOCAL = ("", "localhost", "127.0.0.1", "::1")
 _INTACT = "What was saved before is untouched."
 
 
-class ServerLost(LabError):
+class ServerLost(LabError):  # noqa: N818 - a state of the world, not a mistake
     """The database server does not answer; what is to be saved goes into the outbox."""
 
 

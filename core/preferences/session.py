@@ -8,6 +8,7 @@ came from elsewhere (a second window, a merge) are taken in before anything is d
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,16 +17,22 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from core.artifacts.manifest import app_version
 from core.formats.bounded_json import parse_json
 from core.preferences import queue, schema
 from core.preferences.answers import Answer, Draft, answer_of, answer_values, check_answer, check_comment
+from core.preferences.database import ServerLost
 from core.preferences.events import ANSWERS, DEEDS, Event, Folded, Key
+from core.preferences.outbox import Outbox
 from core.preferences.store import Entry, Store, add_event, next_turn
-from core.preferences.task import GOLD, MOST, PRACTICE, WORK, Tiers, shown_order
+from core.preferences.task import GOLD, MOST, PRACTICE, WORK, Item, Tiers, shown_order
 from core.preferences.texts import Said, as_json
+from core.preferences.transfer import EventRow
 from core.problems import LabError
 
 REASON_AT_MOST = 500  # characters
+_REMEMBERED = 8  # items
+_LATE = 1_000  # events: a server's numbers become visible out of order, so the last ones are looked at again
 
 
 @dataclass(frozen=True)
@@ -142,9 +149,12 @@ class Done:
 class Session:
     """What one person works through; made by `Store.session`."""
 
-    def __init__(self, store: Store, annotator: str) -> None:
+    def __init__(self, store: Store, annotator: str, outbox: Outbox | None = None) -> None:
         self.store = store
         self.annotator = annotator
+        self._outbox = outbox
+        self._known_ids: set[str] = set()
+        self._items: dict[str, Item] = {}  # those shown last: an answer is checked also while a server is away
         self._entries = {entry.id: entry for entry in store.entries()}
         self._state = Folded()
         self._seq = 0
@@ -152,6 +162,7 @@ class Session:
         self._categories: dict[str, str] = {}
         with store.reading() as connection:
             self._refresh(connection)
+        self._keep_waiting()
         if not any(event.type == "enter" for event in self._state.others):
             raise LabError(f"Nobody of the id {annotator[:40]!r} has entered.", "Choose a name first.")
 
@@ -176,7 +187,12 @@ class Session:
         return self._show(key)
 
     def next_item(self) -> Shown | Waiting | AllDone:
-        """What to rank now: where the person was, or the next item, which is claimed where that is needed."""
+        """What to rank now: where the person was, or the next item, which is claimed where that is needed.
+
+        Raises:
+            ServerLost: The server does not answer: what was answered is kept, and nothing new can be given.
+        """
+        self.flush()
         here = self.resume()
         if (
             here is not None
@@ -266,7 +282,7 @@ class Session:
 
     def _show(self, key: Key) -> Shown:
         entry = self._entries[key[0]]
-        item = self.store.item(key[0])
+        item = self._item(key[0])
         texts = {output.id: output.text for output in item.outputs}
         order = shown_order(item.id, list(texts), self.annotator, key[1])
         with self.store.reading() as connection:
@@ -311,7 +327,7 @@ class Session:
         Raises:
             LabError: It is no answer to this item, or it could not be saved: nothing was written.
         """
-        item = self.store.item(item_id)
+        item = self._item(item_id)
         settings = self.store.task.settings
         shown = shown_order(item_id, [output.id for output in item.outputs], self.annotator, attempt)
         best = len(item.outputs) if settings.ranking == "all" else settings.best
@@ -359,20 +375,28 @@ class Session:
     ) -> Saved:
         if key[0] not in self._entries:
             raise LabError(f"There is no item {key[0][:40]!r} in this task.", "Look into the list of items.")
+        id = client_id or secrets.token_hex(16)
+        try:
+            self.flush()
+            saved = self._answer_now(type, key, values, id, shown)
+        except ServerLost:
+            if self._outbox is None:
+                raise
+            return self._answer_later(self._outbox, type, key, values, id, shown)
+        self._take_in()
+        return saved
+
+    def _answer_now(
+        self, type: str, key: Key, values: dict[str, Any], id: str, shown: tuple[str, ...]
+    ) -> Saved:
         draft, place = schema.draft.c, schema.place.c
         now = self.store.now()
         with self.store.writing() as connection:
-            known = self._known(connection, client_id)
+            known = self._known(connection, id)
             if known is not None:
                 return known
             self._refresh(connection)
-            before = self._state.active(key)
-            if type == "submit" and before is not None:
-                type = "revise"
-            event = self.store.event(
-                self.annotator, next_turn(connection, self.annotator), type, id=client_id, item=key[0],
-                attempt=key[1], supersedes=before.id if before else "",
-            )  # fmt: skip
+            event = self._answer_event(type, key, id, next_turn(connection, self.annotator))
             add_event(connection, event, values, shown)
             mine = draft.annotator == self.annotator
             connection.execute(
@@ -382,8 +406,71 @@ class Session:
                 delete(schema.place).where(place.annotator == self.annotator, place.item == key[0])
             )
             self._settle(connection, event, now)
-        self._take_in()
         return Saved(event.id, event.time)
+
+    def _answer_event(self, type: str, key: Key, id: str, turn: int) -> Event:
+        before = self._state.active(key)
+        if type == "submit" and before is not None:
+            type = "revise"
+        return self.store.event(
+            self.annotator, turn, type, id=id, item=key[0], attempt=key[1], supersedes=before.id if before else ""
+        )
+
+    # While a server is away
+
+    def _answer_later(
+        self, outbox: Outbox, type: str, key: Key, values: dict[str, Any], id: str, shown: tuple[str, ...]
+    ) -> Saved:
+        event = self._answer_event(type, key, id, self._state.last[0] + 1)
+        outbox.keep(self.store.name, EventRow(
+            event.id, event.annotator, event.turn, event.type, event.item, event.attempt, event.supersedes or None,
+            as_json(list(shown)), as_json(values), event.time, app_version(),
+        ))  # fmt: skip
+        self._accept(event)
+        return Saved(event.id, event.time, "outbox")
+
+    @property
+    def waiting(self) -> int:
+        """How many answers are kept on this machine until the server is back."""
+        return len(self._outbox.rows(self.store.name, self.annotator)) if self._outbox else 0
+
+    def flush(self) -> int:
+        """Send what was kept, in order; how many answers that were. Sending twice counts once.
+
+        Raises:
+            ServerLost: The server is still away; everything is kept.
+        """
+        rows = self._outbox.rows(self.store.name, self.annotator) if self._outbox else ()
+        if not rows or self._outbox is None:
+            return 0
+        with self.store.writing() as connection:
+            for row in rows:
+                fresh = postgresql.insert if connection.dialect.name != "sqlite" else sqlite.insert
+                connection.execute(
+                    fresh(schema.event).values(row.values()).on_conflict_do_nothing(index_elements=["id"])
+                )
+                self._settle(connection, row.event(), self.store.now())
+        self._outbox.sent([row.id for row in rows])
+        self._take_in()
+        return len(rows)
+
+    def _keep_waiting(self) -> None:
+        """Take in what an earlier start kept and could not send."""
+        for row in self._outbox.rows(self.store.name, self.annotator) if self._outbox else ():
+            if row.id not in self._known_ids:
+                self._accept(row.event())
+
+    def _accept(self, event: Event) -> None:
+        self._known_ids.add(event.id)
+        self._all.append(event)
+        self._state.apply(event)
+
+    def _item(self, id: str) -> Item:
+        if id not in self._items:
+            if len(self._items) >= _REMEMBERED:
+                del self._items[next(iter(self._items))]
+            self._items[id] = self.store.item(id)
+        return self._items[id]
 
     def _settle(self, connection: Connection, event: Event, now: float) -> None:
         """Keep the slots of an item in step with what its person did."""
@@ -576,7 +663,7 @@ class Session:
     # Events
 
     def _forget(self) -> None:
-        self._state, self._seq, self._all = Folded(), 0, []
+        self._state, self._seq, self._all, self._known_ids = Folded(), 0, [], set()
         with contextlib.suppress(LabError):
             self._take_in()
 
@@ -591,8 +678,10 @@ class Session:
             select(
                 columns.seq, columns.id, columns.turn, columns.type, columns.item, columns.attempt,
                 columns.supersedes, columns.client_time,
-            ).where(columns.annotator == self.annotator, columns.seq > self._seq).order_by(columns.seq)
+            ).where(columns.annotator == self.annotator, columns.seq > self._seq - _LATE * self.store.server)
+            .order_by(columns.seq)
         ).all()  # fmt: skip
+        rows = [row for row in rows if row.id not in self._known_ids]
         if not rows:
             return
         fresh = [
@@ -603,7 +692,8 @@ class Session:
         for event in fresh:
             if event.type in ("opt_out", "opt_in"):
                 self._categories[event.id] = self._payload(connection, event)["category"]
-        self._seq = rows[-1].seq
+        self._seq = max(self._seq, rows[-1].seq)
+        self._known_ids.update(event.id for event in fresh)
         self._all += fresh
         fresh.sort(key=lambda event: event.place)
         if fresh[0].place <= self._state.last:  # a merge brought something that belongs before what is known

@@ -35,6 +35,7 @@ from core.preferences.texts import as_json, prompt_text
 from core.problems import LabError
 
 if TYPE_CHECKING:
+    from core.preferences.outbox import Outbox
     from core.preferences.session import Session
 
 DATABASE = "rankings.db"
@@ -462,15 +463,18 @@ class Store:
         with self.writing() as connection:
             add_event(connection, self.event(id, next_turn(connection, id), "join"), {"to": other})
 
-    def session(self, annotator: str) -> Session:
+    def session(self, annotator: str, outbox: Outbox | None = None) -> Session:
         """What one person works through.
+
+        Args:
+            outbox: Keeps answers while a server is away.
 
         Raises:
             LabError: Nobody of this id has entered.
         """
         from core.preferences.session import Session
 
-        return Session(self, annotator)
+        return Session(self, annotator, outbox)
 
     # Watching and checking
 
