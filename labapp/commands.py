@@ -350,14 +350,27 @@ def verify_command(
 
 
 @app.command("doctor")
-def doctor_command(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """Say what is installed, what is missing, and how to add it."""
+def doctor_command(
+    workspace: WorkspaceOption = None,
+    do_run: Annotated[bool, typer.Option("--run", help="Do each lab's real work, and compare.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what is installed, what is missing, and how to add it; with --run, try every lab's work."""
     from labapp.doctor import examine
+    from labapp.trials import Tried, try_labs
 
     checks = examine(workspace)
     for check in checks:
         say_result(dataclasses.asdict(check), as_json, check.line())
-    raise typer.Exit(1 if any(check.state == "missing" and check.needed for check in checks) else 0)
+    wrong = any(check.state == "missing" and check.needed for check in checks)
+    if do_run:
+        for event in shown(try_labs(), as_json):
+            if isinstance(event, Tried):
+                wrong = wrong or event.state == "failed"
+                if not as_json:  # else it was said as an event
+                    print(event.line(), flush=True)
+        say_result({"ok": not wrong}, as_json, "")
+    raise typer.Exit(1 if wrong else 0)
 
 
 @app.command("screenshots")
