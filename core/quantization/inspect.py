@@ -171,7 +171,7 @@ def _look(tensor: StoredTensor) -> Iterator[Progress | Finished[Looked]]:
     looked = Looked(
         tensor, matrix, torch.linspace(-far, far, BINS + 1), counted(flat, far), float(flat.mean()),
         float(flat.std(correction=0)), float(flat.min()), float(flat.max()), int((flat == 0).sum()),
-        len(matrix[0].unique()),
+        len(set(matrix[0].tolist())),
     )  # fmt: skip
     yield Finished("", looked)
 
