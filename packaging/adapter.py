@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 .venv/bin/python packaging/adapter.py [--build FOLDER]
 
-The plan of the preset "sft" with rank 8 on all matrices, 80 steps and ten times the rate. Its config names the
-model "base", which every copy of LLM Lab has.
+The plan of the preset "sft" with rank 8 on all matrices, 80 steps and ten times the rate. Its config names
+the model "base", which every copy of LLM Lab has.
 """
 
 from __future__ import annotations

@@ -71,3 +71,74 @@ def plan_of(arm: str, seed: int, steps: int = 0) -> FinetunePlan:
     plan = with_values(finetune_preset(ARMS[arm].preset).plan, shorter | ARMS[arm].changes)
     rows = dataclasses.replace(plan.rows, rows=BATCH * steps, seed=seed)
     return dataclasses.replace(plan, rows=rows, prompts=SAMPLED)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Arms side by side.
+
+    Attributes:
+        name: Short name.
+        title: As a list shows it.
+        arms: Of `ARMS`.
+        group: Requests that are looked at first: see `experiments.told`.
+        measure: What is drawn of them first.
+        question: What to foresee.
+        lesson: What is true of it in general, with its limits.
+    """
+
+    name: str
+    title: str
+    arms: tuple[str, ...]
+    group: str
+    measure: str
+    question: str
+    lesson: str
+
+
+_HONEST = (
+    "Cross-entropy has no term for the worse answer. But probabilities sum to 1: once the model tells the "
+    "two apart, what the better one gains is taken from the rest, the worse one included."
+)
+
+EXPERIMENTS: tuple[Experiment, ...] = (
+    Experiment(
+        "mix", "SFT imitates the mix", ("mix", "chosen"), "paired", "planned",
+        "Of the demonstrations, 30 in 100 show the worse answer. How often is it given?",
+        "A mix is imitated, its bad share included: cross-entropy cannot use a label “bad”. " + _HONEST,
+    ),
+    Experiment(
+        "good", "SFT on good answers only", ("chosen",), "paired", "log_planned",
+        "Only refusals are demonstrated. What becomes of ln p of the plans?", _HONEST,
+    ),
+    Experiment(
+        "prefer", "DPO and IPO", ("dpo", "ipo", "chosen"), "unpaired", "log_planned",
+        "Which pushes the plans of misdeeds furthest down, in words of no pair?",
+        "DPO raises the better answer above the worse one without end, IPO up to a margin. Part of what the "
+        "worse answer loses may go to “other”: look there, too. The added NLL term holds the better one.",
+    ),
+    Experiment(
+        "frombase", "DPO straight from the base", ("frombase", "dpo"), "ordinary", "right",
+        "Preferences for a model that cannot answer yet: do right answers come?",
+        "What was hardly ever likely is not made likely by pushing something else down: demonstrations come "
+        "first.",
+    ),
+    Experiment(
+        "collapse", "The margin soars, the text collapses", ("collapse", "dpo"), "ordinary", "right",
+        "β 0.1, no NLL, ten times the rate: what becomes of ordinary questions?",
+        "Margin and accuracy look splendid while both answers become unlikely. Choose the curve “margin”, "
+        "then ln p of a plan and of a refusal, then “other”.",
+    ),
+    Experiment(
+        "labels", "Swapped labels", ("dpo", "flipped10", "flipped"), "unpaired", "refused",
+        "0, 10 and 25 in 100 labels are swapped: how much is lost?",
+        "People disagree on about a quarter of comparisons. Wrong labels pull the other way; the loss can be "
+        "told of them (Wrong labels, on the page Run).",
+    ),
+    Experiment(
+        "rephrase", "Rephrasing, and the matched arm", ("dpo", "chosen"), "unpaired", "refused",
+        "Same prompts, same chosen answers, same steps and seeds: does DPO refuse more in new words?",
+        "The honest comparison: what SFT on exactly the chosen answers does, beside DPO, by phrasing "
+        "(the table). Where SFT does as well, the rankings were not what helped. " + _HONEST,
+    ),
+)  # fmt: skip

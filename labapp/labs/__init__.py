@@ -64,6 +64,14 @@ CATALOGUE: tuple[Entry, ...] = (
         frozenset({"text"}),
     ),
     Entry(
+        "finetuning",
+        "Fine-tuning",
+        "Post-training",
+        "school",
+        "labapp.labs.finetuning:FinetuningLab",
+        frozenset({"text", "prompt", "model_id"}),
+    ),
+    Entry(
         "attention",
         "Attention",
         "Inside the model",
@@ -78,6 +86,14 @@ CATALOGUE: tuple[Entry, ...] = (
         "transit-connection-horizontal",
         "labapp.labs.forward:ForwardLab",
         frozenset({"text", "prompt", "model_id"}),
+    ),
+    Entry(
+        "preferences",
+        "Preferences",
+        "Post-training",
+        "thumbs-up-down",
+        "labapp.labs.preferences:PreferencesLab",
+        frozenset(),
     ),
     Entry(
         "quantization",

@@ -1,6 +1,6 @@
 """Data: the rows that a model is fine-tuned on, read, edited and added; and what it really sees of one.
 
-Stages: `core.training.row_files.survey_rows`. A user's file is never written: changed rows are saved as a new one.
+Stages: `core.training.row_files.survey_rows`. A user's file is never written: changed rows make a new one.
 What to notice: which tokens of the chat template are learned, and that a fault is named with its line.
 """
 
@@ -33,6 +33,7 @@ SETS = {
     "instructions": "The small world's demonstrations", "preferences": "The small world's comparisons",
     "rankings": "Short answers: 52 rankings for SmolLM2",
 }  # fmt: skip
+DRAWN_SETS = ("instructions", "preferences")
 DRAWN = 300  # rows of the small world that are shown
 CUT = 60  # characters of a cell
 
@@ -152,7 +153,7 @@ class DataPage(LabPage):
             from core.training.finetune_plans import shipped_rankings
             from core.training.row_files import drawn_rows, survey_rows
 
-            if key in ("instructions", "preferences"):
+            if key in DRAWN_SETS:
                 return drawn_rows(key, DRAWN)
             return survey_rows(shipped_rankings() if key == "rankings" else Path(key))
 
@@ -249,7 +250,7 @@ class DataPage(LabPage):
 
     def use(self) -> None:
         """Choose these rows on the page Run."""
-        if self.source in ("instructions", "preferences") and not self.unsaved:
+        if self.source in DRAWN_SETS and not self.unsaved:
             self.lab.run.form.kind.set_values({"kind": self.source})
             self.lab.run.form.show_facts()
         else:
@@ -265,18 +266,7 @@ class DataPage(LabPage):
 
     def _show(self) -> None:
         self.table.set_rows([_cells(n, row) for n, row in enumerate(self.rows)], self._row)
-        kinds = (
-            tr("comparisons") if self.rows and isinstance(self.rows[0], Comparison) else tr("demonstrations")
-        )
-        more = tr(" Changed, not saved.") if self.unsaved else ""
-        drawn = (
-            tr(" The first of those that a run draws.")
-            if self.source in ("instructions", "preferences")
-            else ""
-        )
-        self.about.setText(
-            tr("{n:,} {kinds}.{drawn}{more}", n=len(self.rows), kinds=kinds, drawn=drawn, more=more)
-        )
+        self.about.setText(self._summary())
         self.fault_says.setVisible(bool(self.faults))
         if self.faults:
             more = tr(" … and {n:,} more.", n=len(self.faults) - 4) if len(self.faults) > 4 else ""
@@ -287,6 +277,16 @@ class DataPage(LabPage):
         for part in (self.add_button, self.remove_button, self.save_button, self.use_button):
             part.setEnabled(bool(self.rows))
         self.choose_row(self._row)
+
+    def _summary(self) -> str:
+        compared = bool(self.rows) and isinstance(self.rows[0], Comparison)
+        kinds = tr("comparisons") if compared else tr("demonstrations")
+        parts = [tr("{n:,} {kinds}.", n=len(self.rows), kinds=kinds)]
+        if self.source in DRAWN_SETS:
+            parts.append(tr("The first of those that a run draws."))
+        if self.unsaved:
+            parts.append(tr("Changed, not saved."))
+        return " ".join(parts)
 
     def choose_model(self, key: str) -> None:
         """Show the template of another model."""

@@ -244,12 +244,7 @@ class RunPage(LabPage):
         work = self.context.workspace.open_work(KIND, id_)
         heard = Controls()
         try:
-            if work.read_only:
-                who = work.holder or tr("another window")
-                raise LabError(
-                    tr("“{name}” is open: {who} holds it.", name=work.name, who=who),
-                    tr("Close it there and try again."),
-                )
+            _check_writable(work)
             self._launch(work, heard, lambda: resume_finetune(work.folder, heard))
         except LabError:
             work.close()
@@ -458,3 +453,12 @@ class RunPage(LabPage):
         for info in self.context.workspace.works(KIND):
             if info.id == state.get("run"):
                 self.show_run(info.folder, info.name)
+
+
+def _check_writable(work: Work) -> None:
+    if work.read_only:
+        who = work.holder or tr("another window")
+        raise LabError(
+            tr("“{name}” is open: {who} holds it.", name=work.name, who=who),
+            tr("Close it there and try again."),
+        )
