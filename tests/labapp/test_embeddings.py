@@ -21,6 +21,7 @@ from labapp.labs.embeddings.cloud_view import CloudView, Tool
 from labapp.labs.embeddings.recipe import Recipe
 from labapp.labs.tokenizer import TokenizerLab
 from labapp.window import Window
+from tests.labapp.embeddings_table import table_read_once  # noqa: F401  an autouse fixture
 from tests.labapp.opened import opened, opened_on_smollm2
 from tests.labapp.opened import wait as wait_until
 

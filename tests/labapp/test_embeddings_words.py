@@ -17,6 +17,7 @@ from labapp.app import shipped_folder
 from labapp.labs.embeddings import EmbeddingsLab
 from labapp.labs.embeddings.senses_curves import CurveLegend
 from labapp.labs.embeddings.senses_reading import split_sentences
+from tests.labapp.embeddings_table import table_read_once  # noqa: F401  an autouse fixture
 from tests.labapp.opened import activate, opened_on_smollm2
 from tests.labapp.opened import wait as wait_until
 
