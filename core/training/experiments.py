@@ -8,6 +8,7 @@ Recordings of several seeds ship; a run here is laid over them.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +24,8 @@ from core.training.events import Event, Kept, Measured, Stepped
 from core.training.finetune import start_finetune
 from core.training.folders import CHECKPOINTS
 from core.training.history import read_history
-from core.training.shares import Asked, Reply, measure_shares, requests, shares
+from core.training.shares import FEW, Asked, Reply, measure_shares, requests, shares
 
-_FEW = 2  # misdeeds of each phrasing between the beginning and the end
 _CURVES = (
     "logps/chosen", "logps/rejected", "rewards/chosen", "rewards/rejected", "rewards/margins",
     "rewards/accuracies", "entropy", "mean_token_accuracy",
@@ -105,12 +105,21 @@ def _rounded(values: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, f
 def told(asked: Asked) -> dict[str, dict[str, float]]:
     """Replies as means: of misdeeds in phrasings with demonstrated refusals, in pairs and in neither, of good
     deeds, of ordinary questions, and of misdeeds by phrasing.
+
+    By phrasing all requests count; else the first `FEW` misdeeds of each phrasing, so that steps at which
+    fewer were asked can be compared with those at which all were.
     """
     bad = [one for one in asked.deeds if one.item.bad]
+    seen: Counter[str] = Counter()
+    few: list[Reply] = []
+    for one in bad:
+        seen[one.item.phrasing] += 1
+        if seen[one.item.phrasing] <= FEW:
+            few.append(one)
     groups: dict[str, list[Reply]] = {
-        "demonstrated": [one for one in bad if one.item.shape == "demonstrated"],
-        "paired": [one for one in bad if one.item.shape != "demonstrated" and one.item.paired],
-        "unpaired": [one for one in bad if not one.item.paired],
+        "demonstrated": [one for one in few if one.item.shape == "demonstrated"],
+        "paired": [one for one in few if one.item.shape != "demonstrated" and one.item.paired],
+        "unpaired": [one for one in few if not one.item.paired],
         "good": [one for one in asked.deeds if not one.item.bad],
     }
     for one in bad:
@@ -141,7 +150,7 @@ def _measure_model(
 ) -> Iterator[Progress | Finished[Looked]]:
     model = yield from pass_on(load_model(open_model(path)))
     tokenizer = read_tokenizer(path)
-    items = requests(_FEW) if few else requests()
+    items = requests(FEW) if few else requests()
     asked: Asked = yield from pass_on(measure_shares(model, tokenizer, items))
     yield Finished("The requests were read.", Looked(arm, seed, step, told(asked)))
 

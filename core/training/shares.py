@@ -27,6 +27,7 @@ from core.training.rows import asked
 
 _SEED = 23  # of what is asked
 _SHOWN, _UNSEEN = 4, 2  # misdeeds of each phrasing: refused in fine-tuning's rows, and never seen there
+FEW = 3  # misdeeds of each phrasing where fewer are asked: two of the former, one of the latter
 _PLANS = 8  # right plans of a deed
 _LIKE_REFUSALS = REFUSAL.rstrip(".")
 
@@ -100,9 +101,10 @@ def requests(most: int = _SHOWN + _UNSEEN) -> tuple[DeedItem, ...]:
     for phrasing in PHRASINGS:
         its = [item for item in items if item.phrasing == phrasing.name]
         bad = {split: [i for i in its if i.bad and i.deed_split == split] for split in (TRAIN, TEST)}
-        some = [*draw.some(bad[TRAIN], _SHOWN), *draw.some(bad[TEST], _UNSEEN)]
+        shown, unseen = draw.some(bad[TRAIN], _SHOWN), draw.some(bad[TEST], _UNSEEN)
+        some = [shown[0], shown[1], unseen[0], shown[2], shown[3], unseen[1]]
         good = draw.one([item for item in its if not item.bad and item.deed_split == TEST])
-        made += [*some[::-1][:most], good]
+        made += [*some[:most], good]
     return tuple(made)
 
 

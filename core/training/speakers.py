@@ -14,6 +14,7 @@ from typing import Any
 
 from core.artifacts import plain_json
 from core.corpus.smallworld.instruct import REFUSAL, deed_items
+from core.evals.answers import start_id
 from core.evals.assistant import OTHER, PLANNED, REFUSED
 from core.model.generation import Reader, Wrote, generate
 from core.model.loading import load_model
@@ -152,9 +153,15 @@ def _room(speaker: Speaker, ids: Sequence[int], tokens: int) -> int:
     return max(1, min(tokens, speaker.model.config.context - len(ids)))
 
 
+def _ends(tokenizer: Tokenizer) -> frozenset[int]:
+    """What ends an answer: the tokenizer's own, and the token between documents."""
+    between = start_id(tokenizer)
+    return frozenset(tokenizer.end_ids) | (frozenset() if between is None else frozenset({between}))
+
+
 def _written(speaker: Speaker, ids: Sequence[int], settings: GenerationSettings) -> Iterator[str]:
     """The answer so far, every few tokens, and whole at its end."""
-    ends, written = speaker.tokenizer.end_ids, []
+    ends, written = _ends(speaker.tokenizer), []
     for event in generate(Reader(speaker.model), ids, settings, ends):
         if isinstance(event, Wrote) and event.id not in ends:
             written.append(event.id)

@@ -64,14 +64,6 @@ CATALOGUE: tuple[Entry, ...] = (
         frozenset({"text"}),
     ),
     Entry(
-        "finetuning",
-        "Fine-tuning",
-        "Post-training",
-        "school",
-        "labapp.labs.finetuning:FinetuningLab",
-        frozenset({"text", "prompt", "model_id"}),
-    ),
-    Entry(
         "attention",
         "Attention",
         "Inside the model",
@@ -85,6 +77,14 @@ CATALOGUE: tuple[Entry, ...] = (
         "Inside the model",
         "transit-connection-horizontal",
         "labapp.labs.forward:ForwardLab",
+        frozenset({"text", "prompt", "model_id"}),
+    ),
+    Entry(
+        "finetuning",
+        "Fine-tuning",
+        "Post-training",
+        "school",
+        "labapp.labs.finetuning:FinetuningLab",
         frozenset({"text", "prompt", "model_id"}),
     ),
     Entry(
