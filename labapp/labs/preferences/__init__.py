@@ -1,0 +1,144 @@
+"""The Preferences lab: people say which of several answers is better, and a model can learn from it.
+
+What to notice: who wrote an answer is hidden, the order is shuffled for every person, and people agree less
+than one would think.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from core.problems import LabError
+from core.stages import once
+from labapp.handoff import Handoff
+from labapp.idle import when_idle
+from labapp.lab import LabContext
+from labapp.pages import PagedLab
+from labapp.scenes import read_json
+from labapp.words import tr
+
+if TYPE_CHECKING:
+    from labapp.labs.preferences.rank import RankPage
+    from labapp.labs.preferences.tasks import Opened
+
+ENDING = ".llmlab"
+
+
+class PreferencesLab(PagedLab):
+    """Pages over `core.preferences`."""
+
+    name = "preferences"
+    title = "Preferences"
+    promise = "Rank answers without knowing who wrote them."
+    pages = (("rank", "Rank", "RankPage"),)
+
+    def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self.alone = False  # whether only the page Rank is there, for somebody who was given a task
+        when_idle("labapp.plots", self, self.plots_ready)
+        self.add_menu_button()
+
+    def strip_text(self, page: str) -> str:
+        return str(read_json("preferences", "strip.json")[page])
+
+    @property
+    def rank(self) -> RankPage:
+        """The page Rank."""
+        return cast("RankPage", self.page("rank"))
+
+    def task_opened(self, opened: Opened) -> None:
+        """Another task is open on the page Rank."""
+
+    def show_results(self) -> None:
+        """Show the results of the task that is open."""
+        self.frame.show_page("results")
+
+    # Files.
+
+    def ask_for_task_file(self) -> None:
+        """Ask for a task's file and open it."""
+        chosen, _ = QFileDialog.getOpenFileName(self, tr("Open a task’s file"), "", f"*{ENDING}")
+        if chosen:
+            self.attempt(self.open_task_file, Path(chosen))
+
+    def open_task_file(self, path: Path) -> None:
+        """Take a task's file into the workspace and rank it.
+
+        Raises:
+            LabError: It is no such file.
+        """
+        from labapp.labs.preferences.tasks import import_task
+
+        if path.suffix.lower() != ENDING:
+            raise LabError(f"{path.name} is no task's file.", f"Open a file that ends in {ENDING}.")
+        workspace = self.context.workspace
+        self.frame.show_page("rank")
+        self.ask(
+            "import",
+            lambda: once(lambda: import_task(workspace, path)),
+            tr("Reading the task"),
+            self.rank.open,
+        )
+
+    def ask_to_hand_in(self) -> None:
+        """Ask for a folder and write one person's answers into it."""
+        chosen = QFileDialog.getExistingDirectory(self, tr("The class folder, or a stick"))
+        if chosen:
+            self.attempt(self.hand_in, Path(chosen))
+
+    def hand_in(self, folder: Path) -> None:
+        """Write the answers of the person at work as one file.
+
+        Raises:
+            LabError: There are none, or the folder cannot be written.
+        """
+        from core.preferences.hand_in import hand_in
+
+        desk = self.rank.desk
+        if desk.opened is not None and desk.session is not None:
+            path = hand_in(desk.opened.store, desk.session.annotator, folder)
+            self.frame.messages.show_note(
+                tr("Handed in as {name}; it was read back and is whole.", name=path.name)
+            )
+
+    def open_files(self, files: list[Path]) -> None:
+        self.open_task_file(files[0])
+
+    def receive(self, handoff: Handoff) -> None:
+        """Nothing is handed over to here yet."""
+
+    def show_scene(self) -> None:
+        self.current.shown()
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        super().restore_state(state)
+        self.current.shown()
+
+    def busy(self) -> Iterator[str]:
+        yield from ()
+
+    def poses(self) -> list[tuple[str, Callable[[], object], Callable[[], bool]]]:
+        def quiet() -> bool:
+            return not any(job.slot.lab == self.name for job in self.context.runner.jobs)
+
+        def opened() -> bool:
+            return quiet() and self.rank.desk.opened is not None
+
+        def ranking() -> None:
+            self.rank.prediction.close_question()
+            self.rank.consent.name.setText("Mira")
+            self.rank.consent.go.click()
+            for digit in (2, 1, 2):
+                self.rank.press_digit(digit)
+
+        return [
+            ("question", self.show_scene, opened),
+            ("consent", lambda: self.rank.prediction.answer(1), opened),
+            ("rank", ranking, opened),
+            ("differences", lambda: self.rank.panel.differences.setChecked(True), opened),
+            ("stacked", lambda: self.rank.panel.stacked.setChecked(True), opened),
+        ]

@@ -1,0 +1,555 @@
+"""Rank the answers of a model without knowing who wrote them, by keyboard, and lose none.
+
+What to notice: the order is shuffled for every person, "saved" appears after the disk has it, and undo goes back
+over days. What happens is decided here and in `desk.py`; `workplace.py` shows it.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QWindow
+from PySide6.QtWidgets import QMenu, QStackedWidget, QVBoxLayout, QWidget
+
+from core.stages import once
+from labapp.labs.preferences.cards import LETTERS
+from labapp.labs.preferences.consent import Consent
+from labapp.labs.preferences.desk import Desk
+from labapp.labs.preferences.finish import Finish
+from labapp.labs.preferences.keys import digit_of
+from labapp.labs.preferences.notice import Notice
+from labapp.labs.preferences.rank_controls import RankControls
+from labapp.labs.preferences.rank_details import RankDetails
+from labapp.labs.preferences.standing import Standing
+from labapp.labs.preferences.tasks import SHIPPED, Opened, open_task
+from labapp.labs.preferences.workplace import Workplace
+from labapp.pages import LabPage
+from labapp.scenes import read_json
+from labapp.widgets.prediction import Prediction
+from labapp.words import tr
+
+if TYPE_CHECKING:
+    from labapp.labs.preferences import PreferencesLab
+
+LOOK_AGAIN = 20_000  # ms between two looks at whether a pause is due, or an item is free again
+REASONS = (
+    "I cannot judge this",
+    "The prompt makes no sense",
+    "All answers say the same",
+    "I do not want to read this",
+)
+UNDONE = {
+    "step": "Took back one step.", "submit": "This ranking is open again.", "revise": "The change is open again.",
+    "skip": "It is no longer skipped.", "flag": "The prompt is no longer flagged.", "": "There is nothing to take back.",
+}  # fmt: skip
+REDONE = {"": "There is nothing to do again.", "step": "Did one step again."}
+
+
+class RankPage(LabPage):
+    """Who ranks and how far on the left, the answers in the middle, the guidelines on the right."""
+
+    def __init__(self, lab: PreferencesLab) -> None:
+        super().__init__(lab)
+        self.lab = lab
+        self.desk = Desk()
+        self._wanted = f"{SHIPPED}everyday"
+        self._people: dict[str, str] = {}  # id of a task to the person who ranked there last
+        self._restored = False
+        self._scene = read_json("scenes", "preferences", "everyday.json")
+        self._build_picture()
+        self.controls = self.panel = RankControls(self)
+        self.details = self.side = RankDetails(self)
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self._look_again)
+        self._timer.start(LOOK_AGAIN)
+        QGuiApplication.instance().focusWindowChanged.connect(self._focus_moved)  # type: ignore[union-attr]
+        desk = self.desk
+        self.picture.destroyed.connect(lambda: desk.close())
+
+    def _build_picture(self) -> None:
+        self.prediction = Prediction()
+        self.prediction.answered.connect(self._answered)
+        self.prediction.closed.connect(self.take_focus)
+        self.notice = Notice(self.take_focus)
+        self.consent = Consent()
+        self.consent.begun.connect(lambda id, name: self.lab.attempt(self._begin, id, name))
+        self.work = work = Workplace(self._key, self._dropped, self._fill_skip)
+        work.board.clicked.connect(self._clicked)
+        work.submitted.connect(self.submit)
+        work.flagged.connect(lambda flag: self._take(lambda s: s.toggle_flag(flag)))
+        work.rated.connect(self._rate)
+        work.commented.connect(self._comment)
+        work.touched.connect(self.desk.active.touch)
+        work.keep.clicked.connect(lambda: self._take(Standing.keep_order))
+        work.all_bad.clicked.connect(lambda: self._take(Standing.toggle_all_bad))
+        work.undo.clicked.connect(self.undo)
+        work.redo.clicked.connect(self.redo)
+        for verdict, made in work.verdicts.items():
+            made.clicked.connect(partial(self._judge, verdict))
+        self.finish = Finish(self)
+        self.stack = QStackedWidget()
+        for page in (QWidget(), self.consent, work, self.finish):
+            self.stack.addWidget(page)
+        self.picture = QWidget()
+        layout = QVBoxLayout(self.picture)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(8)
+        layout.addWidget(self.prediction)
+        layout.addWidget(self.notice)
+        layout.addWidget(self.stack, 1)
+        self.picture.installEventFilter(self)
+
+    # The task and the person.
+
+    def show_first(self) -> None:
+        self.prediction.ask(tr(self._scene["question"]), [tr(choice) for choice in self._scene["choices"]])
+
+    def _answered(self, index: int) -> None:
+        said = tr("Yes.") if index == self._scene["right"] else tr("Not quite.")
+        self.prediction.reveal(f"{said} {tr(self._scene['reveal'])}")
+        self.take_focus()
+
+    def shown(self) -> None:
+        if self.desk.opened is None:
+            self.open(self._wanted)
+
+    def open(self, key: str) -> None:
+        """Open a task on a worker, and go on where its last person was."""
+        workspace = self.context.workspace
+        self._wanted = key
+        self.lab.ask(
+            "open", lambda: once(lambda: open_task(workspace, key)), tr("Opening the task"), self._opened
+        )
+
+    def _opened(self, opened: Opened) -> None:
+        self.desk.open(opened)
+        self._wanted = opened.key
+        task = opened.store.task
+        self.work.set_flags(task.flags, task.settings.ratings)
+        self.side.show_task(task)
+        people = self.desk.people()
+        self.consent.show_task(task, people)
+        last = self._people.get(opened.key, "")
+        if any(person.id == last for person in people):
+            self.lab.attempt(self.desk.sit, last)
+        if self.desk.session is not None and self.desk.session.agreed:
+            self.lab.attempt(self.desk.next)
+        self.lab.task_opened(opened)
+        self.refresh()
+
+    def _begin(self, id: str, name: str) -> None:
+        if id:
+            self.desk.sit(id)
+        else:
+            self.desk.enter(name)
+        self.desk.agree(self.consent.text)
+        if self.desk.opened is not None and self.desk.session is not None:
+            self._people[self.desk.opened.key] = self.desk.session.annotator
+        self.desk.next()
+        self.refresh()
+
+    def change_person(self) -> None:
+        """Show the page before the first item again, for somebody else."""
+        if self.desk.opened is not None:
+            self.desk.session = None
+            self._people.pop(self.desk.opened.key, None)
+            self.consent.name.clear()
+            self.consent.show_task(self.desk.opened.store.task, self.desk.people())
+            self.refresh()
+
+    def ask_to_withdraw(self) -> None:
+        """Ask once more before a person's answers no longer count."""
+        if self.desk.session is not None:
+            text = tr("Withdraw? Your answers then count no longer, and are erased by who made the task.")
+            self.notice.say(text, tr("Withdraw"), self._withdraw, tr("Your answers will not be used"))
+
+    def _withdraw(self) -> None:
+        if self.desk.session is not None and self.lab.attempt(self.desk.session.withdraw) is not None:
+            self.change_person()
+            self.notice.say(tr("You have withdrawn. Your answers are left out of all results."))
+
+    # What is shown.
+
+    def refresh(self) -> None:
+        """Show the desk as it is."""
+        desk = self.desk
+        if desk.opened is None:
+            self.stack.setCurrentIndex(0)
+        elif desk.session is None or not desk.session.agreed:
+            self.stack.setCurrentIndex(1)
+        elif desk.shown is None:
+            self.finish.show_end(desk.end)
+            self.stack.setCurrentIndex(3)
+        else:
+            self._show_item()
+            self.stack.setCurrentIndex(2)
+        self.panel.refresh()
+        self.side.refresh()
+        if self.lab.in_view(self):
+            self.take_focus()
+
+    def _show_item(self) -> None:
+        shown = self.desk.shown
+        if shown is None or self.desk.opened is None:
+            return
+        parts = [tr("Prompt {n:,} of {all:,}", n=shown.number, all=self.desk.opened.store.count())]
+        if shown.kind == "practice":
+            parts.append(tr("practice: the known order is shown afterwards"))
+        if shown.category:
+            parts.append(shown.category)
+        if shown.answer is not None:
+            parts.append(tr("answered before: submitting changes the answer"))
+        self.work.place.setText(" · ".join(parts))
+        self.work.show_item(shown.prompt, [(output.id, output.text) for output in shown.outputs])
+        self._show_standing()
+
+    def _show_standing(self) -> None:
+        desk, work = self.desk, self.work
+        if desk.standing is None or desk.shown is None:
+            return
+        pair = (desk.standing.pair or ()) if desk.by_pairs else ()
+        work.show_standing(desk.standing, self._letter(desk.standing.chosen), pair, desk.by_pairs)
+        self.panel.mark_now()
+        work.undo.setEnabled(desk.can_undo)
+        work.redo.setEnabled(desk.can_redo)
+        self._show_saved()
+
+    def _show_saved(self, what: str = "") -> None:
+        if self.desk.saved is None:
+            self.work.show_saved("", False)
+            return
+        clock = time.strftime("%H:%M:%S", time.localtime(self.desk.saved))
+        self.work.show_saved(f"✓ {tr('Saved {time}', time=clock)}{what}", bool(what))
+
+    def _letter(self, id: str) -> str:
+        order = self.desk.standing.shown if self.desk.standing else ()
+        return LETTERS[order.index(id)] if id in order else ""
+
+    def in_letters(self, standing: Standing) -> str:
+        """A ranking in letters: "B > A = C"."""
+
+        def letter(id: str) -> str:
+            return LETTERS[standing.shown.index(id)]
+
+        return " > ".join(" = ".join(letter(id) for id in tier) for tier in standing.tiers)
+
+    # Actions.
+
+    def _take(self, change: Any) -> None:
+        """Take a change of the item in view; it is saved as a draft at once."""
+        if self.desk.standing is None:
+            return
+        self.desk.active.touch()
+        self.lab.attempt(self.desk.change, change(self.desk.standing))
+        if self.notice.text:
+            self.notice.hide()
+        self._show_standing()
+        if not self.work.comment.hasFocus():
+            self.work.board.setFocus()
+
+    def _choose(self, standing: Standing) -> None:
+        self.desk.active.touch()
+        self.desk.choose(standing)
+        self._show_standing()
+        self._say(tr("At {letter}.", letter=self._letter(standing.chosen)))
+
+    def _clicked(self, id: str) -> None:
+        if self.desk.standing is not None and not (self.desk.by_pairs and self.desk.standing.pair):
+            self._choose(self.desk.standing.choose(id))
+        self.work.board.setFocus()
+
+    def _dropped(self, id: str, to: int) -> None:
+        if not self.desk.by_pairs:
+            self._take(lambda standing: standing.drop(id, to))
+
+    def press_digit(self, digit: int) -> None:
+        """Give the chosen answer a rank, as its key does."""
+        self._digit(digit)
+
+    def _rate(self, rating: int) -> None:
+        standing = self.desk.standing
+        if standing is not None:
+            again = standing.ratings.get(standing.chosen) == rating
+            self._take(lambda s: s.rate(0 if again else rating))
+
+    def _comment(self, text: str) -> None:
+        self._take(lambda standing: standing.say(text))
+
+    def _judge(self, verdict: str) -> None:
+        self._take(lambda standing: standing.judge(verdict))
+        if self.desk.standing is not None and self.desk.standing.pair is None:
+            self._say(tr("The order is known: Enter saves it."))
+
+    def _digit(self, digit: int) -> None:
+        standing = self.desk.standing
+        if standing is None:
+            return
+        if not 1 <= digit <= len(standing.order):
+            self._say(tr("Ranks go from 1 to {n}.", n=len(standing.order)))
+            return
+        before = self._letter(standing.chosen)
+        self._take(lambda s: s.give(digit))
+        after = self._letter(self.desk.standing.chosen)
+        self._say(tr("{letter}: rank {n}. Now at {next}.", letter=before, n=digit, next=after))
+
+    def submit(self) -> None:
+        """Save the answer and go on; an order that was only left as shown is asked about first."""
+        standing = self.desk.standing
+        if standing is None or self.stack.currentIndex() != 2:
+            return
+        if not self.desk.by_pairs and standing.looks_as_shown and not standing.as_shown:
+            text = tr("This is the order in which the answers were shown. Is it the right one?")
+            self.notice.say(text, tr("Yes, this order (Y)"), self._keep_and_submit)
+            return
+        said = self.lab.attempt(self.desk.submit)
+        if said is not None:
+            self._went_on(said)
+
+    def _went_on(self, said: Standing) -> None:
+        self.notice.hide()
+        self.refresh()
+        self._show_saved(f" · {self.in_letters(said)}" if said.tiers else " · " + tr("all bad"))
+        if self.desk.practice is not None:
+            result = self.desk.practice
+            key = Standing(said.shown, said.shown, said.shown[0],
+                           {id: n for n, tier in enumerate(result.key, 1) for id in tier})  # fmt: skip
+            text = tr(
+                "Practice: {right} of {pairs} comparisons as known. The known order: {key}; yours: {said}.",
+                right=result.right, pairs=result.pairs, key=self.in_letters(key), said=self.in_letters(said),
+            )  # fmt: skip
+            self.notice.say(text)
+
+    def _keep_and_submit(self) -> None:
+        if self.desk.standing is not None:
+            if not self.desk.standing.as_shown:
+                self._take(lambda s: s if s.as_shown else s.keep_order())
+            self.submit()
+
+    def _skip(self, reason: str) -> None:
+        self.lab.attempt(self.desk.skip, reason)
+        self.refresh()
+        self._show_saved(" · " + tr("skipped"))
+
+    def _fill_skip(self, menu: QMenu) -> None:
+        menu.addSection(tr("Skip this prompt, because"))
+        for reason in REASONS:
+            menu.addAction(tr(reason)).triggered.connect(lambda _=False, why=reason: self._skip(tr(why)))
+        comment = self.desk.standing.comment.strip() if self.desk.standing else ""
+        if comment:
+            menu.addAction(tr("As in my comment")).triggered.connect(
+                lambda _=False: self._skip(comment[:500])
+            )
+        shown, opened = self.desk.shown, self.desk.opened
+        if opened is not None and opened.store.task.flags:
+            menu.addSection(tr("Flag the prompt as"))
+            for flag in opened.store.task.flags:
+                action = menu.addAction(flag.replace("&", "&&"))
+                action.triggered.connect(lambda _=False, flag=flag: self._flag_prompt(flag))
+        if shown is not None and shown.category:
+            menu.addSection(tr("From now on"))
+            text = tr("Leave out prompts about {category}", category=shown.category)
+            menu.addAction(text.replace("&", "&&")).triggered.connect(
+                lambda _=False, what=shown.category: self._leave_out(what)
+            )
+
+    def _flag_prompt(self, flag: str) -> None:
+        self.lab.attempt(self.desk.flag_prompt, flag)
+        self._show_standing()
+        self._show_saved(" · " + tr("prompt flagged: {flag}", flag=flag))
+
+    def _leave_out(self, category: str) -> None:
+        self.lab.attempt(self.desk.leave_out, category)
+        self.refresh()
+
+    def undo(self) -> None:
+        """Take back the last step, or what was saved last."""
+        what = self.lab.attempt(self.desk.undo)
+        self._turned(what, UNDONE)
+
+    def redo(self) -> None:
+        """Do again what was taken back."""
+        what = self.lab.attempt(self.desk.redo)
+        self._turned(what, REDONE)
+
+    def _turned(self, what: str | None, words: dict[str, str]) -> None:
+        if what is None:
+            return
+        self.notice.hide()
+        if what in ("step", ""):
+            self._show_standing()
+            self.work.board.setFocus()
+        else:
+            self.refresh()
+        self._say(tr(words.get(what, "Done again.")))
+
+    def look_at(self, item_id: str, attempt: int) -> None:
+        """Show an item that was done before."""
+        self.lab.attempt(self.desk.look_at, item_id, attempt)
+        self.refresh()
+
+    def go_on(self) -> None:
+        """Leave an item that was looked at again, and go on with what is next."""
+        self.lab.attempt(self.desk.next)
+        self.refresh()
+
+    def set_by_pairs(self, on: bool) -> None:
+        """Show two at a time, or all."""
+        self.desk.by_pairs = on
+        self._show_standing()
+
+    def _say(self, text: str) -> None:
+        self.work.said.setText(text)
+        self.work.said.setAccessibleName(text)
+
+    # Keys.
+
+    def _key(self, event: QKeyEvent) -> bool:
+        """A key at the board; whether it meant something. No single one destroys anything."""
+        self.desk.active.touch()
+        if self.desk.standing is None:
+            return False
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            if not event.isAutoRepeat():  # a key held down would save what comes next, unread
+                self.submit()
+            return True
+        if event.matches(QKeySequence.StandardKey.Undo):
+            self.undo()
+        elif event.matches(QKeySequence.StandardKey.Redo) or _is_ctrl_y(event):
+            self.redo()
+        else:
+            return self._plain_key(event)
+        return True
+
+    def _plain_key(self, event: QKeyEvent) -> bool:
+        digit, standing = digit_of(event), self.desk.standing
+        asked = self.desk.by_pairs and standing is not None and standing.pair is not None
+        if digit is not None and event.isAutoRepeat():
+            return True
+        if asked:
+            return self._pair_key(event, digit)
+        if digit is not None and event.modifiers() & Qt.KeyboardModifier.ShiftModifier and self.work.ratings:
+            self._rate(digit)
+            return True
+        if digit is not None and not self.desk.by_pairs:
+            self._take(Standing.clear) if digit == 0 else self._digit(digit)
+            return True
+        return self._arrow(event) or self._letter_key(event)
+
+    def _pair_key(self, event: QKeyEvent, digit: int | None) -> bool:
+        arrows = {Qt.Key.Key_Left: "left", Qt.Key.Key_Right: "right", Qt.Key.Key_Down: "tie"}
+        digits = {1: "left", 2: "right", 3: "tie", 4: "both_bad"}
+        verdict = digits.get(digit) if digit is not None else arrows.get(Qt.Key(event.key()))
+        if verdict is None or event.isAutoRepeat():
+            return self._letter_key(event)
+        self._judge(verdict)
+        return True
+
+    def _arrow(self, event: QKeyEvent) -> bool:
+        by = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(Qt.Key(event.key()))
+        if by is None:
+            row = self.work.board.in_a_row
+            by = {Qt.Key.Key_Up: -row, Qt.Key.Key_Down: row}.get(Qt.Key(event.key()))
+        if by is None or self.desk.standing is None:
+            return False
+        if event.modifiers() & Qt.KeyboardModifier.AltModifier:
+            if not self.desk.by_pairs:
+                self._take(lambda standing: standing.move(by))
+                self._say(tr("Ranked as they stand: {order}", order=self.in_letters(self.desk.standing)))
+            return True
+        self._choose(self.desk.standing.step(by))
+        return True
+
+    def _letter_key(self, event: QKeyEvent) -> bool:
+        if event.modifiers() & ~Qt.KeyboardModifier.ShiftModifier or event.isAutoRepeat():
+            return self._scroll_key(event)
+        match event.key():
+            case Qt.Key.Key_Y if not self.desk.by_pairs:
+                self._keep_and_submit() if self.notice.text else self._take(Standing.keep_order)
+            case Qt.Key.Key_B:
+                self._take(Standing.toggle_all_bad)
+            case Qt.Key.Key_C:
+                self.work.comment.setFocus()
+            case Qt.Key.Key_F if self.work.flags:
+                next(iter(self.work.flags.values())).setFocus()
+            case Qt.Key.Key_S:
+                self.work.open_skip()
+            case Qt.Key.Key_D:
+                self.panel.differences.toggle()
+            case Qt.Key.Key_Backspace | Qt.Key.Key_Delete if not self.desk.by_pairs:
+                self._take(Standing.clear)
+            case _:
+                return self._scroll_key(event)
+        return True
+
+    def _scroll_key(self, event: QKeyEvent) -> bool:
+        pages = {Qt.Key.Key_PageDown: 0.8, Qt.Key.Key_Space: 0.8, Qt.Key.Key_PageUp: -0.8}
+        by = pages.get(Qt.Key(event.key()))
+        if by is None or event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            return False
+        self.work.board.scroll(by)
+        return True
+
+    # Time.
+
+    def _look_again(self) -> None:
+        from core.preferences.active import PAUSE_AFTER
+
+        if self.stack.currentIndex() == 2 and self.desk.active.pause_due() and not self.notice.text:
+            text = tr(
+                "You have ranked for {n} minutes. A short pause helps to stay fair.",
+                n=round(PAUSE_AFTER / 60),
+            )
+            self.notice.say(text, tr("Understood"), self.desk.active.paused)
+        if self.stack.currentIndex() == 3 and hasattr(self.desk.end, "until"):
+            self.lab.attempt(self.desk.next)
+            self.refresh()
+
+    def _focus_moved(self, window: QWindow | None) -> None:
+        mine = self.picture.window().windowHandle()
+        self.desk.active.focus(window is not None and window is mine and self.picture.isVisible())
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Show:
+            self.desk.active.focus(True)
+        elif event.type() == QEvent.Type.Hide:
+            self.desk.active.focus(False)
+        return False
+
+    # Qt and state.
+
+    def take_focus(self) -> None:
+        """The board, the button to begin, or what there is to do at the end."""
+        match self.stack.currentIndex():
+            case 1:
+                self.consent.go.setFocus()
+            case 2:
+                self.work.board.setFocus()
+            case _:
+                self.stack.setFocus()
+
+    def open_files(self, files: list[Any]) -> None:
+        """Open a task's file."""
+        self.lab.open_task_file(files[0])
+
+    def pictures(self) -> dict[str, QWidget]:
+        return {tr("Answers"): self.stack}
+
+    def save_state(self) -> dict[str, Any]:
+        return {"task": self._wanted, "people": dict(self._people)} | self.panel.save_state()
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        if isinstance(state.get("task"), str):
+            self._wanted = state["task"]
+        people = state.get("people")
+        if isinstance(people, dict):
+            self._people = {k: v for k, v in people.items() if isinstance(v, str)}
+        self.panel.restore_state(state)
+        if not self._people:
+            self.show_first()
+
+
+def _is_ctrl_y(event: QKeyEvent) -> bool:
+    return event.key() == Qt.Key.Key_Y and event.modifiers() == Qt.KeyboardModifier.ControlModifier

@@ -1,0 +1,213 @@
+"""Ranking in the window, by keyboard alone: what is pressed is what is stored, and nothing is lost."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from core.preferences.results import read_results
+from core.preferences.task import PRACTICE, TaskSettings, make_task
+from labapp.labs.preferences.keys import digit_of
+from labapp.labs.preferences.rank import RankPage
+from tests.labapp.opened import activate
+from tests.labapp.preferences_pages import a_task, an_item, press, press_place, ranking, texts_of
+
+ALT, CTRL = Qt.KeyboardModifier.AltModifier, Qt.KeyboardModifier.ControlModifier
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+ENTER, UP, LEFT, RIGHT = Qt.Key.Key_Return, Qt.Key.Key_Up, Qt.Key.Key_Left, Qt.Key.Key_Right
+
+
+def stored(page: RankPage) -> list[list[list[str]]]:
+    """The rankings in the database, by text, in the order of the items."""
+    assert page.desk.opened is not None
+    found = read_results(page.desk.opened.store)
+    return [texts_of(page, one.tiers) for one in found.rankings]
+
+
+def places(page: RankPage) -> list[str]:
+    """The texts of the cards in the order in which they were shown."""
+    assert page.desk.shown is not None
+    return [output.text for output in page.desk.shown.outputs]
+
+
+def test_a_session_by_keyboard_alone(qtbot: QtBot, tmp_path: Path) -> None:
+    with ranking(qtbot, tmp_path, a_task(), name="") as page:
+        activate(qtbot, page.picture.window())
+        assert "How to withdraw" in page.consent.prose.toPlainText()
+        page.take_focus()
+        QTest.keyClick(page.consent.go, Qt.Key.Key_Space)
+        assert page.stack.currentIndex() == 2 and page.work.board.hasFocus()
+        first = places(page)
+
+        press(page, 2)
+        assert page.work.saved.text().startswith("✓ Saved")  # the draft is on the disk
+        assert page.work.said.text() == "A: rank 2. Now at B."
+        press(page, 1, 2)
+        press(page, ENTER)  # one has no rank yet: nothing is saved, and why is said
+        assert "1 of 4 outputs have no rank yet" in page.lab.frame.messages.text
+        assert not stored(page)
+        press(page, 7)
+        assert page.work.said.text() == "Ranks go from 1 to 4."
+        press(page, 4, ENTER)
+        assert stored(page) == [[[first[1]], sorted([first[0], first[2]]), [first[3]]]]
+        assert "B > A = C > D" in page.work.saved.text()
+
+        held = QKeyEvent(QKeyEvent.Type.KeyPress, ENTER, Qt.KeyboardModifier.NoModifier, "\r", True)
+        press(page, 4, 3, 2, 1)
+        QApplication.sendEvent(page.work.board, held)  # Enter held down submits nothing
+        assert len(stored(page)) == 1
+        press(page, ENTER)
+        assert len(stored(page)) == 2
+
+        press(
+            page, Qt.Key.Key_Z, modifier=CTRL
+        )  # undo after submitting: the ranking is open again, as it was
+        assert len(stored(page)) == 1
+        assert page.desk.standing.ranks == dict(zip(page.desk.standing.shown, (4, 3, 2, 1), strict=True))
+        press(page, Qt.Key.Key_Y, modifier=CTRL)
+        assert len(stored(page)) == 2
+
+        for digit in (1, 2, 3, 4):  # the order shown is no answer until that is said
+            press(page, digit)
+        press(page, ENTER)
+        assert len(stored(page)) == 2 and "Is it the right one?" in page.notice.text
+        press(page, ENTER)  # a habit is no answer to it
+        assert len(stored(page)) == 2
+        press(page, Qt.Key.Key_Y)
+        assert len(stored(page)) == 3
+        assert page.stack.currentIndex() == 3 and "Every item has an answer" in page.finish.text.text()
+        page.finish.undo.click()
+        assert len(stored(page)) == 2 and page.stack.currentIndex() == 2
+
+
+def test_a_restart_finds_the_draft_and_undo_goes_on(qtbot: QtBot, tmp_path: Path) -> None:
+    with ranking(qtbot, tmp_path, a_task()) as page:
+        press(page, 2, 1, 3, 4, ENTER)
+        press(page, 3, 3)
+        page.work.comment.setFocus()
+        QTest.keyClicks(page.work.comment, "hm 2")
+        before = page.desk.standing
+        item = page.desk.shown.item_id
+    with ranking(qtbot, tmp_path, name="") as page:
+        assert page.desk.shown.item_id == item
+        assert page.desk.standing == before and before.comment == "hm 2"
+        assert page.work.comment.text() == "hm 2"
+        press(page, Qt.Key.Key_Z, modifier=CTRL)
+        assert page.desk.shown.item_id != item
+        assert page.desk.standing.ranks[page.desk.standing.shown[1]] == 1
+        assert not stored(page)
+
+
+def test_digits_count_by_their_place_on_the_keyboard(qtbot: QtBot, tmp_path: Path) -> None:
+    with ranking(qtbot, tmp_path, a_task()) as page:
+        if sys.platform.startswith("linux"):
+            press_place(page, 11, "é", 0xC9)  # AZERTY: the key that is 2 elsewhere
+            press_place(page, 10, "+", Qt.Key.Key_Plus.value)  # Czech: the key that is 1 elsewhere
+            assert list(page.desk.standing.ranks.values()) == [2, 1]
+        press(page, 4, modifier=Qt.KeyboardModifier.KeypadModifier)
+        assert 4 in page.desk.standing.ranks.values()
+
+
+@pytest.mark.parametrize(
+    ("platform", "scan", "virtual", "digit"),
+    [("linux", 10, 0, 1), ("linux", 19, 0, 0), ("win32", 2, 0x31, 1), ("win32", 11, 0x30, 0), ("darwin", 1, 22, 6),
+     ("darwin", 1, 26, 7), ("linux", 38, 0, None)],
+)  # fmt: skip
+def test_each_system_says_the_place_of_a_key_its_own_way(
+    platform: str, scan: int, virtual: int, digit: int | None
+) -> None:
+    none = Qt.KeyboardModifier.NoModifier
+    event = QKeyEvent(QKeyEvent.Type.KeyPress, Qt.Key.Key_A.value, none, scan, virtual, 0, "x")
+    assert digit_of(event, platform) == digit
+    with_ctrl = QKeyEvent(QKeyEvent.Type.KeyPress, Qt.Key.Key_1.value, CTRL, scan, virtual, 0, "x")
+    assert digit_of(with_ctrl, platform) is None
+
+
+def test_what_is_pressed_is_what_is_stored(
+    qtbot: QtBot, tmp_path: Path, count: Callable[[int, int], int], report: Callable[[str, object], None]
+) -> None:
+    """Each session is a person of its own, so each item comes in another order."""
+    chance = random.Random(8)
+    sessions = count(20, 1_000)
+    with ranking(qtbot, tmp_path, a_task(1, 5), name="") as page:
+        for n in range(sessions):
+            page.change_person()
+            page.consent.name.setText(f"Person {n}")
+            page.consent.go.click()
+            wanted = press_at_random(page, chance)
+            press(page, ENTER)
+            if page.notice.text:
+                press(page, Qt.Key.Key_Y)
+            answers = read_results(page.desk.opened.store).rankings
+            mine = next(one for one in answers if one.annotator == page.desk.session.annotator)
+            assert texts_of(page, mine.tiers) == wanted, f"session {n}"
+    report("rankings by keys, shuffled order undone", sessions)
+
+
+def press_at_random(page: RankPage, chance: random.Random) -> list[list[str]]:
+    """Rank the item in view with random keys; the ranking by text, as a person reads it off the screen."""
+    digits = [chance.randint(1, 5) for _ in range(5)]
+    press(page, *digits)
+    for _ in range(chance.randint(0, 3)):
+        press(
+            page, chance.choice([LEFT, RIGHT]), modifier=chance.choice([ALT, Qt.KeyboardModifier.NoModifier])
+        )
+    if chance.random() < 0.3:
+        press(page, Qt.Key.Key_Z, modifier=CTRL)
+        press(page, Qt.Key.Key_Y, modifier=CTRL)
+    seen: dict[int, list[str]] = {}
+    for card in page.work.board.cards.values():
+        seen.setdefault(card.badge.rank, []).append(card.prose.toPlainText())
+    assert 0 not in seen
+    return [sorted(seen[rank]) for rank in sorted(seen)]
+
+
+def test_pairs_ratings_flags_best_only_and_practice(qtbot: QtBot, tmp_path: Path) -> None:
+    practice = an_item("practice", ["good", "bad", "worse"], kind=PRACTICE, key=[[0], [1], [2]])
+    rest = [an_item(f"p{i}", [f"p{i} {c}" for c in "abc"], category="war") for i in range(3)]
+    settings = TaskSettings(ranking="best", best=1, ratings=True, warning="Some prompts are sad.")
+    with ranking(qtbot, tmp_path, make_task("Mixed", [practice, *rest], "", settings), name="") as page:
+        assert page.consent.warning.text() == "Some prompts are sad."
+        page.consent.name.setText("Ada")
+        page.consent.go.click()
+        good = next(o.id for o in page.desk.shown.outputs if o.text == "good")
+        page._clicked(good)
+        press(page, 1, ENTER)
+        if "right one" in page.notice.text:
+            press(page, Qt.Key.Key_Y)
+        assert "Practice: 2 of 2" in page.notice.text
+        assert page.desk.shown.kind == "work"
+
+        press(page, 6, modifier=SHIFT)
+        press(page, Qt.Key.Key_F)
+        QTest.keyClick(page.work.flags["wrong"], Qt.Key.Key_Space)
+        press(page, Qt.Key.Key_B)
+        chosen = page.desk.standing.chosen
+        assert page.desk.standing.ratings == {chosen: 6} and page.desk.standing.flags == {chosen: ("wrong",)}
+        press(page, ENTER)  # all bad without a ranking
+        [answer] = read_results(page.desk.opened.store).rankings
+        assert answer.all_bad and answer.tiers == () and answer.ratings == {chosen: 6}
+
+        page.panel.pairs.setChecked(True)
+        two = {page.work.board.cards[id].isVisibleTo(page.work.board) for id in page.work.board.cards}
+        assert two == {True, False}
+        press(page, LEFT)
+        press(page, Qt.Key.Key_Z, modifier=CTRL)
+        press(page, RIGHT, Qt.Key.Key_Down)
+        assert page.desk.standing.pair is None
+        wanted = texts_of(page, page.desk.standing.tiers)
+        press(page, ENTER)
+        answers = read_results(page.desk.opened.store).rankings
+        assert texts_of(page, answers[-1].tiers) == wanted and len(answers[-1].pairs) == 2
+
+        page._leave_out("war")
+        assert page.stack.currentIndex() == 3
