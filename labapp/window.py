@@ -423,9 +423,9 @@ class Window(QMainWindow):
 
     def show_doctor(self) -> None:
         """Help > Check this installation."""
-        from labapp.widgets.sheets import show_doctor
+        from labapp.widgets.doctor_sheet import DoctorSheet
 
-        show_doctor(self, self.workspace.root)
+        DoctorSheet(self, self.workspace.root, self.runner).show()
 
     # State and end.
 

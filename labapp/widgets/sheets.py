@@ -1,16 +1,15 @@
-"""The Help menu's sheets: shortcuts, about, and what the doctor says. None of them blocks the window."""
+"""The Help menu's sheets on shortcuts and the app itself. None of them blocks the window."""
 
 from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Sequence
-from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction, QGuiApplication, QShortcut
+from PySide6.QtGui import QAction, QShortcut
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QVBoxLayout, QWidget
 
-from labapp.widgets.parts import button, label
+from labapp.widgets.parts import label
 from labapp.widgets.table import Column, Table
 from labapp.words import tr
 
@@ -54,28 +53,6 @@ def show_about(parent: QWidget) -> None:
         label(tr("It opens no connection to any network."), "secondary", True),
     ]
     _show(parent, tr("About LLM Lab"), lines, (420, 220))
-
-
-def show_doctor(parent: QWidget, root: Path) -> None:
-    """The doctor's report as a table that can be copied."""
-    from labapp.doctor import examine
-
-    checks = examine(root)
-    table = Table(
-        tr("Check of this installation"),
-        [
-            Column(tr("State"), bold=True),
-            Column(tr("What")),
-            Column(tr("Found"), stretch=True),
-            Column(tr("Remedy")),
-        ],
-    )
-    table.set_rows([(c.state, c.name, c.found, c.remedy) for c in checks])
-    text = "\n".join(check.line() for check in checks)
-    copy = button(
-        tr("Copy report"), lambda: QGuiApplication.clipboard().setText(text), tip=tr("Copy it to send it")
-    )
-    _show(parent, tr("Check of this installation"), [table, copy], (760, 520))
 
 
 def _show(parent: QWidget, title: str, widgets: Sequence[QWidget], size: tuple[int, int]) -> None:

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytestqt.qtbot import QtBot
 
 from core.problems import LabError
 from core.stages import Finished, Progress
 from labapp import trials
 from labapp.trials import Figure, Tried, try_labs
+from labapp.widgets.doctor_sheet import SLOT, DoctorSheet
+from tests.labapp.opened import PATIENCE, opened
 
 
 def tried(which: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Tried]:
@@ -58,3 +61,22 @@ def test_a_call_to_the_network_is_refused_and_told(monkeypatch: pytest.MonkeyPat
     assert found["ranking"].state == "failed"
     assert found["connections"].state == "failed"
     assert "example.invalid" in found["connections"].found
+
+
+def test_the_sheet_shows_each_trial_and_closing_it_stops_them(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "TRIALS", {name: trials.TRIALS[name] for name in ("merges", "quantizing")})
+    with opened(qtbot, tmp_path) as window:
+        window.show_doctor()
+        sheet = window.findChild(DoctorSheet)
+        assert sheet is not None
+        looked_at = len(sheet.checks)
+        sheet.try_button.click()
+        assert not sheet.try_button.isEnabled()
+        qtbot.waitUntil(sheet.try_button.isEnabled, timeout=PATIENCE)
+        assert sheet.told.text() == "0 of 3 trials failed."
+        assert sheet.table.rows.rowCount() == looked_at + 3
+        sheet.try_button.click()
+        sheet.close()
+        qtbot.waitUntil(lambda: window.runner.job(SLOT) is None, timeout=PATIENCE)
