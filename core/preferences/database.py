@@ -20,7 +20,7 @@ from urllib.parse import quote
 import psutil
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from core.formats.files import shown
@@ -40,6 +40,10 @@ _INTACT = "What was saved before is untouched."
 
 class ServerLost(LabError):  # noqa: N818 - a state of the world, not a mistake
     """The database server does not answer; what is to be saved goes into the outbox."""
+
+
+class Collided(LabError):  # noqa: N818 - a state of the world, not a mistake
+    """Somebody wrote the same thing at the same moment: to be tried again."""
 
 
 class Mounted(NamedTuple):
@@ -181,7 +185,7 @@ def server_engine(url: str, password: str | None = None) -> Engine:
     secret = password or os.environ.get(PASSWORD) or _from_keyring(made)
     full = made.set(drivername="postgresql+psycopg", query=query, password=secret or None)
     engine = create_engine(
-        full, pool_size=2, max_overflow=8, pool_pre_ping=True, hide_parameters=True,
+        full, pool_size=2, max_overflow=8, hide_parameters=True,
         isolation_level="READ COMMITTED",
     )  # fmt: skip
 
@@ -248,6 +252,8 @@ def explain(error: Exception, name: str) -> LabError:
         return ServerLost(
             f"The server of {name} does not answer.", "Go on: answers are kept here and sent when it is back."
         )
+    if isinstance(error, IntegrityError) and "only ever" not in text:
+        return Collided(f"Somebody else wrote the same thing to {name} just now.", f"Try again. {_INTACT}")
     for words, problem, remedy in _CAUSES:
         if any(word in text for word in words):
             return LabError(problem.format(name=name), remedy)

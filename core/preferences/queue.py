@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import and_, func, insert, or_, select, update
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import IntegrityError
 
 from core.preferences import schema
 from core.preferences.events import Folded, Key
@@ -62,19 +61,14 @@ def is_repeated(item: str, annotator: str, percent: int) -> bool:
     return int(digest("repeat", item, annotator)[:8], 16) % 10_000 < 100 * percent
 
 
-def claim(connection: Connection, annotator: str, out: Collection[str], now: float) -> Entry | None:
-    """Lease a slot of the next item that this person has not touched; None where there is none now."""
+def claim(connection: Connection, annotator: str, out: Collection[str], now: float) -> str | None:
+    """Lease a slot of the next item that this person has not touched; its id, or None where there is none now.
+
+    Raises:
+        IntegrityError: A second window of the same person was faster: the transaction must begin anew.
+    """
     slot, item, event = schema.slot.c, schema.item.c, schema.event.c
-    own = (
-        select(item.number, item.id, item.kind, item.category)
-        .join(schema.slot, slot.item == item.id)
-        .where(slot.annotator == annotator, slot.done.is_(False))
-        .order_by(slot.number)
-    )
-    for row in connection.execute(own).all():
-        if row[3] not in out:
-            _extend(connection, annotator, row[1], now)
-            return Entry(*row)
+    own = select(slot.item).where(slot.annotator == annotator, slot.done.is_(False)).order_by(slot.number)
     held = schema.slot.alias("held")
     free = (
         select(slot.number, slot.slot)
@@ -90,7 +84,11 @@ def claim(connection: Connection, annotator: str, out: Collection[str], now: flo
     )
     if out:
         refused = select(item.id).where(item.category.in_(list(out)))
-        free = free.where(slot.item.not_in(refused))
+        own, free = own.where(slot.item.not_in(refused)), free.where(slot.item.not_in(refused))
+    mine = connection.execute(own.limit(1)).scalar()
+    if mine is not None:
+        _extend(connection, annotator, mine, now)
+        return str(mine)
     if connection.dialect.name != "sqlite":
         free = free.with_for_update(skip_locked=True)
     found = free.cte("found")
@@ -100,15 +98,8 @@ def claim(connection: Connection, annotator: str, out: Collection[str], now: flo
         .values(annotator=annotator, until=now + LEASE)
         .returning(slot.item)
     )
-    try:
-        with connection.begin_nested():
-            row = connection.execute(taken).one_or_none()
-    except IntegrityError:  # a second window of the same person was faster
-        return claim(connection, annotator, out, now)
-    if row is None:
-        return None
-    chosen = select(item.number, item.id, item.kind, item.category).where(item.id == row[0])
-    return Entry(*connection.execute(chosen).one())
+    chosen = connection.execute(taken).scalar_one_or_none()
+    return None if chosen is None else str(chosen)
 
 
 def _extend(connection: Connection, annotator: str, item: str, now: float) -> None:

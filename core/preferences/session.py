@@ -21,7 +21,7 @@ from core.artifacts.manifest import app_version
 from core.formats.bounded_json import parse_json
 from core.preferences import queue, schema
 from core.preferences.answers import Answer, Draft, answer_of, answer_values, check_answer, check_comment
-from core.preferences.database import ServerLost
+from core.preferences.database import Collided, ServerLost
 from core.preferences.events import ANSWERS, DEEDS, Event, Folded, Key
 from core.preferences.outbox import Outbox
 from core.preferences.store import Entry, Store, add_event, next_turn
@@ -32,6 +32,7 @@ from core.problems import LabError
 
 REASON_AT_MOST = 500  # characters
 _REMEMBERED = 8  # items
+_TRIES = 3
 _LATE = 1_000  # events: a server's numbers become visible out of order, so the last ones are looked at again
 
 
@@ -170,21 +171,10 @@ class Session:
 
     def resume(self) -> Shown | None:
         """Exactly where the person was: the item that was open last, unless it is done and nothing was begun."""
-        place = schema.place.c
         with self.store.reading() as connection:
             self._refresh(connection)
-            row = connection.execute(
-                select(place.item, place.attempt).where(place.annotator == self.annotator)
-            ).one_or_none()
-            draft = self._draft(connection, (row[0], row[1])) if row else None
-        if row is None or row[0] not in self._entries:
-            return None
-        key = (row[0], row[1])
-        if self._state.active(key) is not None and draft is None:
-            return None
-        if self._entries[row[0]].category in self.opted_out():
-            return None
-        return self._show(key)
+            key = self._place(connection)
+            return self._show(connection, key) if key else None
 
     def next_item(self) -> Shown | Waiting | AllDone:
         """What to rank now: where the person was, or the next item, which is claimed where that is needed.
@@ -193,18 +183,26 @@ class Session:
             ServerLost: The server does not answer: what was answered is kept, and nothing new can be given.
         """
         self.flush()
-        here = self.resume()
-        if (
-            here is not None
-            and here.answer is None
-            and not here.skipped
-            and (not self.store.task.settings.overlap or self._claim_again(here))
-        ):
-            return here
-        found = self._next_key()
-        if isinstance(found, tuple):
-            return self.open_item(*found)
-        return found
+        for _ in range(_TRIES):
+            try:
+                return self._next()
+            except Collided:  # a second window of the same person was faster
+                continue
+            except ServerLost:  # a connection from before the server's restart: the next one is new
+                self._forget()
+        return self._next()
+
+    def _next(self) -> Shown | Waiting | AllDone:
+        with self.store.writing() as connection:
+            self._refresh(connection)
+            here = self._place(connection)
+            if here is not None and self._state.active(here) is None and self._still_held(connection, here):
+                return self._show(connection, here)
+            found = self._next_key(connection)
+            if not isinstance(found, tuple):
+                return found
+            self._put_place(connection, found)
+            return self._show(connection, found)
 
     def open_item(self, item_id: str, attempt: int = 0) -> Shown:
         """Show any item: to look at it again, to revise it. The place is kept for the next start.
@@ -212,38 +210,57 @@ class Session:
         Raises:
             LabError: There is no such item.
         """
-        if item_id not in self._entries:
-            raise LabError(f"There is no item {item_id[:40]!r} in this task.", "Look into the list of items.")
+        self._check_item(item_id)
         if not self.store.read_only:
             with self.store.writing() as connection:
-                _put(
-                    connection,
-                    schema.place,
-                    ("annotator",),
-                    annotator=self.annotator,
-                    item=item_id,
-                    attempt=attempt,
-                )
-        return self._show((item_id, attempt))
+                self._put_place(connection, (item_id, attempt))
+        return self.shown(item_id, attempt)
 
     def shown(self, item_id: str, attempt: int = 0) -> Shown:
         """An item as `open_item` shows it; the place stays where it is, and nothing is written."""
-        return self._show((item_id, attempt))
+        self._check_item(item_id)
+        with self.store.reading() as connection:
+            self._refresh(connection)
+            return self._show(connection, (item_id, attempt))
 
-    def _claim_again(self, here: Shown) -> bool:
+    def _check_item(self, item_id: str) -> None:
+        if item_id not in self._entries:
+            raise LabError(f"There is no item {item_id[:40]!r} in this task.", "Look into the list of items.")
+
+    def _place(self, connection: Connection) -> Key | None:
+        """The item that was open last, unless it is done and nothing was begun."""
+        place = schema.place.c
+        row = connection.execute(
+            select(place.item, place.attempt).where(place.annotator == self.annotator)
+        ).one_or_none()
+        if row is None or row[0] not in self._entries:
+            return None
+        key = (row[0], row[1])
+        done = self._state.active(key) is not None and self._draft(connection, key) is None
+        return None if done or self._entries[key[0]].category in self.opted_out() else key
+
+    def _put_place(self, connection: Connection, key: Key) -> None:
+        _put(
+            connection, schema.place, ("annotator",), annotator=self.annotator, item=key[0], attempt=key[1]
+        )
+
+    def _still_held(self, connection: Connection, key: Key) -> bool:
         """Hold on to the item where the person was; False where its lease ran out and others have it."""
-        if self._entries[here.item_id].kind != WORK or here.attempt:
+        if not self._is_claimed(key):
             return True
         slot = schema.slot.c
-        with self.store.writing() as connection:
-            held = connection.execute(
-                select(slot.number).where(slot.item == here.item_id, slot.annotator == self.annotator)
-            ).one_or_none()
-            if held is not None:
-                queue.settle(connection, self.annotator, here.item_id, done=False, now=self.store.now())
-        return held is not None or here.draft is not None  # what was begun may be finished
+        held = connection.execute(
+            select(slot.number).where(slot.item == key[0], slot.annotator == self.annotator)
+        ).one_or_none()
+        if held is not None:
+            queue.settle(connection, self.annotator, key[0], done=False, now=self.store.now())
+        return held is not None or self._draft(connection, key) is not None  # what was begun may be finished
 
-    def _next_key(self) -> Key | Waiting | AllDone:
+    def _is_claimed(self, key: Key) -> bool:
+        """Whether an item is given to some people only."""
+        return bool(self.store.task.settings.overlap) and self._entries[key[0]].kind == WORK and not key[1]
+
+    def _next_key(self, connection: Connection) -> Key | Waiting | AllDone:
         settings, entries, out = self.store.task.settings, self.store.entries(), self.opted_out()
         practice = queue.first_open(entries, self._state, (), lambda entry: entry.kind == PRACTICE)
         if practice is not None:
@@ -256,12 +273,12 @@ class Session:
             return (entry.id, 0) if entry else self._end()
         gold = queue.first_open(entries, self._state, out, lambda entry: entry.kind == GOLD)
         now = self.store.now()
-        with self.store.writing() as connection:
-            claimed = queue.claim(connection, self.annotator, out, now)
-            until = None if claimed else queue.next_lease_ends(connection, self.annotator, now)
-        found = min((one for one in (gold, claimed) if one), key=lambda one: one.number, default=None)
+        claimed = queue.claim(connection, self.annotator, out, now)
+        work = self._entries[claimed] if claimed else None
+        found = min((one for one in (gold, work) if one), key=lambda one: one.number, default=None)
         if found is not None:
             return found.id, 0
+        until = queue.next_lease_ends(connection, self.annotator, now)
         return self._repeat(all_done=True) or (self._end() if until is None else Waiting(until))
 
     def _repeat(self, *, all_done: bool) -> Key | None:
@@ -274,22 +291,21 @@ class Session:
         repeat = self._repeat(all_done=True)
         if repeat is not None:
             return repeat
-        skipped = self.progress().skipped
-        text = (
-            "Every item has an answer." if not skipped else f"Every item was seen; {skipped:,} were skipped."
-        )
-        return AllDone(text)
+        counts = self.progress()
+        if counts.skipped:
+            return AllDone(f"Every item was seen; {counts.skipped:,} were skipped.")
+        if counts.left:
+            return AllDone("Every item has as many answers as are wanted: others gave the rest.")
+        return AllDone("Every item has an answer.")
 
-    def _show(self, key: Key) -> Shown:
+    def _show(self, connection: Connection, key: Key) -> Shown:
         entry = self._entries[key[0]]
-        item = self._item(key[0])
+        item = self._item(key[0], connection)
         texts = {output.id: output.text for output in item.outputs}
         order = shown_order(item.id, list(texts), self.annotator, key[1])
-        with self.store.reading() as connection:
-            self._refresh(connection)
-            draft = self._draft(connection, key)
-            active = self._state.active(key)
-            values = self._payload(connection, active) if active else {}
+        draft = self._draft(connection, key)
+        active = self._state.active(key)
+        values = self._payload(connection, active) if active else {}
         skipped = values.get("reason", "") if active and active.type == "skip" else ""
         return Shown(
             item.id, entry.number, item.prompt, tuple(ShownOutput(id, texts[id]) for id in order),
@@ -297,6 +313,13 @@ class Session:
             answer_of(values) if active and active.type != "skip" else None, skipped,
             self.store.task.guidelines.version,
         )  # fmt: skip
+
+    def _item(self, id: str, connection: Connection | None = None) -> Item:
+        if id not in self._items:
+            if len(self._items) >= _REMEMBERED:
+                del self._items[next(iter(self._items))]
+            self._items[id] = self.store.item(id, connection)
+        return self._items[id]
 
     # What is written
 
@@ -383,7 +406,6 @@ class Session:
             if self._outbox is None:
                 raise
             return self._answer_later(self._outbox, type, key, values, id, shown)
-        self._take_in()
         return saved
 
     def _answer_now(
@@ -396,7 +418,7 @@ class Session:
             if known is not None:
                 return known
             self._refresh(connection)
-            event = self._answer_event(type, key, id, next_turn(connection, self.annotator))
+            event = self._answer_event(type, key, id, self._state.last[0] + 1)
             add_event(connection, event, values, shown)
             mine = draft.annotator == self.annotator
             connection.execute(
@@ -406,6 +428,7 @@ class Session:
                 delete(schema.place).where(place.annotator == self.annotator, place.item == key[0])
             )
             self._settle(connection, event, now)
+        self._accept(event)
         return Saved(event.id, event.time)
 
     def _answer_event(self, type: str, key: Key, id: str, turn: int) -> Event:
@@ -465,17 +488,9 @@ class Session:
         self._all.append(event)
         self._state.apply(event)
 
-    def _item(self, id: str) -> Item:
-        if id not in self._items:
-            if len(self._items) >= _REMEMBERED:
-                del self._items[next(iter(self._items))]
-            self._items[id] = self.store.item(id)
-        return self._items[id]
-
     def _settle(self, connection: Connection, event: Event, now: float) -> None:
         """Keep the slots of an item in step with what its person did."""
-        entry = self._entries[event.item]
-        if not self.store.task.settings.overlap or entry.kind != WORK or event.attempt:
+        if not event.item or not self._is_claimed(event.key):
             return
         if event.type == "skip":
             queue.let_go(connection, self.annotator, event.item)
@@ -565,10 +580,7 @@ class Session:
                 active = self._state.active(target.key)
                 self._resettle(connection, target, active, now)
             if type == "undo" and target.type in ANSWERS:
-                _put(
-                    connection, schema.place, ("annotator",), annotator=self.annotator, item=target.item,
-                    attempt=target.attempt,
-                )  # fmt: skip
+                self._put_place(connection, target.key)
             elif type == "redo":
                 connection.execute(
                     delete(schema.place).where(place.annotator == self.annotator, place.item == target.item)
@@ -576,8 +588,7 @@ class Session:
         return Undone(target.item, target.attempt, target.type, values)
 
     def _resettle(self, connection: Connection, target: Event, active: Event | None, now: float) -> None:
-        entry = self._entries[target.item]
-        if not self.store.task.settings.overlap or entry.kind != WORK or target.attempt:
+        if not self._is_claimed(target.key):
             return
         if active is not None and active.type == "skip":
             queue.let_go(connection, self.annotator, target.item)

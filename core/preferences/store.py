@@ -111,8 +111,7 @@ def create_store(path: str | os.PathLike[str], task: Task, now: Now = time.time)
     """
     if _is_url(path):
         engine = server_engine(os.fspath(path))
-        store = Store(engine, None, _shown_url(engine), False, now)
-        with store.writing() as connection:
+        with Store(engine, None, _shown_url(engine), False, now) as store, store.writing() as connection:
             _fill(connection, task)
         return open_store(path, now=now)
     path = Path(path)
@@ -336,16 +335,15 @@ class Store:
             self._entries = tuple(Entry(*row) for row in rows)
         return self._entries
 
-    def item(self, id: str) -> Item:
-        """The item of this id.
+    def item(self, id: str, connection: Connection | None = None) -> Item:
+        """The item of this id; `connection` where one is open already.
 
         Raises:
             LabError: There is none.
         """
-        with self.reading() as connection:
-            row = connection.execute(
-                select(schema.item.c.content).where(schema.item.c.id == id)
-            ).one_or_none()
+        wanted = select(schema.item.c.content).where(schema.item.c.id == id)
+        with self.reading() if connection is None else contextlib.nullcontext(connection) as used:
+            row = used.execute(wanted).one_or_none()
         if row is None:
             raise LabError(f"There is no item {id[:40]!r} in {self.name}.", "Look into the list of items.")
         return item_of(row[0], self.name, trusted=True)
