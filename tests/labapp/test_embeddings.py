@@ -184,10 +184,10 @@ def test_a_rectangle_selects_isolates_copies_and_saves(
     n = len(view.selected)
     assert 0 < n < 20_000
     assert f"{n:,} selected" in page.summary()
-    page.copy_names()
+    page.selection.copy_names()
     assert len(QGuiApplication.clipboard().text().splitlines()) >= n
     chosen = view.selected.copy()
-    page.export_to(tmp_path)
+    page.selection.export_to(tmp_path)
     wait(lambda: (tmp_path / "metadata.tsv").is_file())
     heading, *lines = (tmp_path / "metadata.tsv").read_text(encoding="utf-8").splitlines()
     assert heading.startswith("name\ttoken id\tkind")
@@ -213,14 +213,14 @@ def test_a_view_is_kept_and_found_again(lab: EmbeddingsLab, qtbot: QtBot, wait: 
     page = lab.cloud
     page.view.set_camera(page.view.camera.turned(0.7, 0.1).zoomed(3))
     camera = camera_to_json(page.view.camera)
-    page.keep_view()
+    page.views.keep()
     assert [action.text() for action in page.tools.menu().actions() if action.text()] == [
         "Keep this view", "1. Raw numbers",
     ]  # fmt: skip
     page.choice.show_recipe(Recipe(kind="pca"))
     page.compute()
     wait(lambda: page.recipe.kind == "pca")
-    page.show_view(0)
+    page.views.show(0)
     wait(lambda: page.recipe.kind == "raw")
     assert camera_to_json(page.view.camera) == camera
     json.dumps(page.save_state())

@@ -175,6 +175,16 @@ def test_the_tokens_of_a_text_are_a_cloud_at_every_layer(qtbot: QtBot, tmp_path:
         assert page.summary().endswith("at layer 0")
         assert recipe_from(page.save_state()["recipe"]) == page.recipe
 
+        # A view of it is kept: back to it from elsewhere, without reading again.
+        page.views.keep()
+        assert page.views.names == ["1. PCA of a text, layer 0"]
+        read = page.source.read
+        page.source.slider.setValue(2)
+        wait(lambda: page.recipe.layer == 2)
+        page.views.show(0)
+        wait(lambda: page.recipe.layer == 0)
+        assert page.source.read is read
+
         # Another page still has the table, and so has this one when it is asked for.
         assert lab.subject.opened is not None
         assert len(lab.subject.opened.vectors) == 2_048

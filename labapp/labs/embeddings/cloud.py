@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from labapp.labs.embeddings.cloud_colors import CloudColors
-from labapp.labs.embeddings.cloud_tools import CloudTools, camera_from, camera_to_json, copy_text
+from labapp.labs.embeddings.cloud_tools import CloudTools
 from labapp.labs.embeddings.cloud_view import CloudView
 from labapp.labs.embeddings.inspector import Inspector
+from labapp.labs.embeddings.kept_views import KeptViews
 from labapp.labs.embeddings.recipe import Recipe, make_projection, recipe_from
 from labapp.labs.embeddings.recipe_choice import RecipeChoice
+from labapp.labs.embeddings.selection import Selection
 from labapp.labs.embeddings.subject import Opened, SubjectPage
 from labapp.labs.embeddings.tables import Numbers, shown
 from labapp.labs.embeddings.text_source import TextSource
@@ -48,12 +50,12 @@ class CloudPage(SubjectPage):
         self.projection: Projection | None = None
         self.recipe = Recipe()  # of what is shown
         self.rows: Rows = np.zeros(0, dtype=np.intp)  # of the vectors that are shown, rising
-        self.kept: list[dict[str, Any]] = []  # views
+        self.views = KeptViews(self)
+        self.selection = Selection(self)
         self._wanted: Opened | None = None  # of the picture that was asked for last
         self._doing = ""  # what a live picture says of itself
         self._scene: dict[str, Any] | None = None
         self._names_first: Rows = np.zeros(0, dtype=np.intp)
-        self._then: dict[str, Any] | None = None  # the view that is to be shown with the next picture
         self._build_controls()
         self._build_picture()
         self.inspector = Inspector(lab)
@@ -108,11 +110,11 @@ class CloudPage(SubjectPage):
         self.view.selection_changed.connect(self._selected)
         self.tools = CloudTools(self.view)
         self.tools.directions_changed.connect(self.compute)
-        self.tools.view_kept.connect(self.keep_view)
-        self.tools.view_wanted.connect(self.show_view)
-        self.tools.copy_wanted.connect(self.copy_names)
-        self.tools.export_wanted.connect(self.export)
-        self.tools.set_views(lambda: [str(one["name"]) for one in self.kept])
+        self.tools.view_kept.connect(self.views.keep)
+        self.tools.view_wanted.connect(self.views.show)
+        self.tools.copy_wanted.connect(self.selection.copy_names)
+        self.tools.export_wanted.connect(self.selection.export)
+        self.tools.set_views(lambda: self.views.names)
         self.readout = label("", "small")
         self.readout.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.readout.setMinimumWidth(10)
@@ -145,7 +147,7 @@ class CloudPage(SubjectPage):
         self.choice.set_width(opened.vectors.width)
         self.found.setText("")
         text = self.recipe.text or self.choice.in_text
-        if (self.recipe.kind != "raw" or text) and self._then is None:  # nothing is computed unasked
+        if (self.recipe.kind != "raw" or text) and not self.views.waiting:  # nothing is computed unasked
             self.choice.show_recipe(Recipe(axes=self.recipe.axes))
         self.compute()
 
@@ -199,7 +201,7 @@ class CloudPage(SubjectPage):
             self._show_points(opened, recipe, made.points, keep_camera=same)
             self.projection = made
             self.view.set_axes(made.labels if len(made.axes) else ())
-            self._show_kept_camera()
+            self.views.picture_is_there()
             self._show_caption()
         self.lab.show_failure(outcome)
 
@@ -305,68 +307,6 @@ class CloudPage(SubjectPage):
     def _selected(self) -> None:
         self._show_caption()
 
-    def _chosen_rows(self) -> Rows:
-        return self.rows[self.view.selected]
-
-    def copy_names(self) -> None:
-        """Copy the names of what is selected, one a line."""
-        if self.opened is not None:
-            names = self.opened.vectors.names
-            copy_text("\n".join(names[row] for row in self._chosen_rows().tolist()))
-            self.lab.frame.messages.show_note(tr("Copied {n:,} names.", n=len(self.view.selected)))
-
-    def export(self) -> None:
-        """Ask for a folder and save the selection as the Embedding Projector reads it."""
-        folder = QFileDialog.getExistingDirectory(self.picture.window(), tr("Save the selected vectors"))
-        if folder:
-            self.export_to(Path(folder))
-
-    def export_to(self, folder: Path) -> None:
-        """Save the selection in a folder."""
-        if self.opened is not None:
-            self.lab.attempt(self._export, self.opened, folder)
-
-    def _export(self, opened: Opened, folder: Path) -> None:
-        from core.embeddings.files import write_projector
-
-        rows = self._chosen_rows()
-        says = tr("Saved {n:,} vectors and their metadata in {folder}.", n=len(rows), folder=folder)
-        self.lab.ask(
-            "export", lambda: write_projector(opened.vectors, folder, rows), tr("Saving {n:,} "
-                                                                                "vectors", n=len(rows)),
-            lambda _: self.lab.frame.messages.show_note(says),
-        )  # fmt: skip
-
-    # Kept views.
-
-    def keep_view(self) -> None:
-        """Remember the picture and from where it is seen."""
-        name = tr("{n}. {title}", n=len(self.kept) + 1, title=self.choice.kind.itemText(
-            self.choice.kind.findData(self.recipe.kind)))  # fmt: skip
-        self.kept.append(
-            {"name": name, "recipe": self.recipe.to_json(), "camera": camera_to_json(self.view.camera)}
-        )
-        self.lab.frame.messages.show_note(tr("This view is kept as “{name}”.", name=name))
-
-    def show_view(self, n: int) -> None:
-        """Go back to a view; its picture is computed again where it is another one."""
-        view = self.kept[n]
-        recipe = recipe_from(view.get("recipe"))
-        self._then = view
-        if recipe == self.recipe and self.projection is not None:
-            self._show_kept_camera()
-            return
-        self.choice.show_recipe(recipe)
-        if not self.choice.why_flat:
-            self.tools.set_three(len(recipe.axes) == 3)
-        self.compute()
-
-    def _show_kept_camera(self) -> None:
-        view, self._then = self._then, None
-        camera = camera_from(view.get("camera")) if view is not None else None
-        if camera is not None and camera.flat == self.view.camera.flat:
-            self.view.set_camera(camera)
-
     # In words and numbers.
 
     def _show_caption(self) -> None:
@@ -438,14 +378,12 @@ class CloudPage(SubjectPage):
 
     def save_state(self) -> dict[str, Any]:
         return {
-            "recipe": self.choice.recipe(self.tools.in_three).to_json(), "kept": self.kept,
+            "recipe": self.choice.recipe(self.tools.in_three).to_json(), "kept": self.views.to_json(),
             "three": self.tools.in_three, "color": self.colors.box.currentData(),
         }  # fmt: skip
 
     def restore_state(self, state: dict[str, Any]) -> None:
-        kept = state.get("kept")
-        if isinstance(kept, list):
-            self.kept = [one for one in kept if isinstance(one, dict) and isinstance(one.get("name"), str)]
+        self.views.restore(state.get("kept"))
         self.tools.set_three(state.get("three") is not False)
         recipe = recipe_from(state.get("recipe"))
         if recipe.text:  # it stands ready, and is read when it is asked for
