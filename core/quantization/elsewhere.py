@@ -103,18 +103,17 @@ def command_lines(
         context: Tokens that are looked back on.
         chats: Whether the model has a chat template.
     """
-    lines = [
-        Command("Go on from a text, always with the most probable token", completion(file, prompt, tokens))
-    ]
+    where, looks_back = str(file), str(context)
+    beside, smaller = str(file.with_name("Modelfile")), str(file.with_name("smaller.gguf"))
+    lines = [Command("Go on from a text", completion(file, prompt, tokens))]
     if chats:
-        lines.append(Command("Chat in the terminal", ("llama-cli", "-m", str(file), "-c", str(context))))
+        lines.append(Command("Chat", ("llama-cli", "-m", where, "-c", looks_back)))
     lines += [
-        Command("A server with a page for the browser", ("llama-server", "-m", str(file), "-c", str(context))),
-        Command("Make it known to Ollama", ("ollama", "create", name, "-f", str(file.with_name("Modelfile")))),
-        Command("Run it in Ollama", ("ollama", "run", name, prompt)),
-        Command("Fewer bits still, with llama.cpp's own tool",
-                ("llama-quantize", "--allow-requantize", str(file), str(file.with_name("smaller.gguf")), "Q4_0")),
-    ]  # fmt: skip
+        Command("Server and page", ("llama-server", "-m", where, "-c", looks_back)),
+        Command("Tell Ollama", ("ollama", "create", name, "-f", beside)),
+        Command("Run in Ollama", ("ollama", "run", name, prompt)),
+        Command("Fewer bits still", ("llama-quantize", "--allow-requantize", where, smaller, "Q4_0")),
+    ]
     return tuple(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from core.model.source import open_model
 from core.quantization.publish import publish_quantized, refer_to
 from core.quantization.recipes import Wish
 from core.stages import run_to_end
-from labapp.labs.quantization import QuantizationLab
+from labapp.labs.quantization import QuantizationLab, take_away
 from labapp.labs.quantization.quantize import QuantizePage
 from labapp.window import Window
 from tests.labapp.opened import PATIENCE, opened, wait
@@ -234,3 +235,50 @@ def test_two_files_are_looked_into_tensor_by_tensor(held: Held, tmp_path: Path) 
     broken.write_bytes(b"GGUF" + bytes(40))
     page.open_files([broken])
     held.wait(lambda: "broken.gguf" in held.lab.frame.messages.text)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a shell script")
+def test_a_file_is_taken_away_and_tried_in_another_program(
+    held: Held, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = made_of_small_world(held.window.workspace, "Q8_0")
+    program = tmp_path / "llama-completion"
+    monkeypatch.setattr(take_away, "which", lambda name: str(program) if name == program.name else None)
+    page = held.lab.take_away
+    held.lab.frame.show_page("take_away")
+    held.wait(lambda: page.parcel is not None)
+    assert page.parcel.subject.title == made.name
+    page.prediction.answer(1)
+    assert "FROM ./Small-world-base-Q8_0.gguf" in page.text.toPlainText()
+    assert page.lines.rows.row(0)[1].startswith("llama-completion -m Small-world-base-Q8_0.gguf -p")
+    folder = tmp_path / "stick"
+    folder.mkdir()
+    page.copy_to(folder)
+    held.wait(lambda: (folder / "Modelfile").exists())
+    assert (folder / "Small-world-base-Q8_0.gguf").read_bytes() == made.path(
+        next(iter(made.files))
+    ).read_bytes()
+    page.copy_to(folder)
+    assert "exists already" in held.lab.frame.messages.text
+    assert page.try_buttons["llama-completion"].isEnabled()
+    assert not page.try_buttons["ollama"].isEnabled()
+    page.show_view(2)
+    write_program(program, "echo ' xyzzy'")
+    page.try_program("llama-completion")
+    held.wait(lambda: page.tried is not None)
+    assert page.trial_says.text().startswith("The first 0 of")
+    text = b"".join(page.tried.ours).decode()
+    write_program(program, f"cat <<'END'\n{text}\nEND")
+    page.try_program("llama-completion")
+    held.wait(lambda: page.tried is not None)
+    assert page.tried.agreement.whole
+    assert page.tried.ours == page.tried.theirs
+    write_program(program, "echo 'no such model' >&2; exit 1")
+    page.try_program("llama-completion")
+    held.wait(lambda: "ended with status 1: no such model" in held.lab.frame.messages.text)
+
+
+def write_program(path: Path, script: str) -> None:
+    """A program that stands in for another one."""
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from labapp.labs.quantization.inspect import InspectPage
     from labapp.labs.quantization.quantize import QuantizePage
     from labapp.labs.quantization.recipes import RecipesPage
+    from labapp.labs.quantization.take_away import TakeAwayPage
 
 
 class QuantizationLab(PagedLab):
@@ -42,6 +43,7 @@ class QuantizationLab(PagedLab):
         ("quantize", "Quantize", "QuantizePage"),
         ("compare", "Compare", "ComparePage"),
         ("inspect", "Inspect", "InspectPage"),
+        ("take_away", "Take it away", "TakeAwayPage"),
     )
 
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
@@ -83,6 +85,16 @@ class QuantizationLab(PagedLab):
     def inspect(self) -> InspectPage:
         """The page on what a file holds."""
         return cast("InspectPage", self.page("inspect"))
+
+    @property
+    def take_away(self) -> TakeAwayPage:
+        """The page where a file leaves the app."""
+        return cast("TakeAwayPage", self.page("take_away"))
+
+    def take_away_model(self, key: str) -> None:
+        """Bring a model to the page Take it away."""
+        self.take_away.open(key)
+        self.frame.show_page("take_away")
 
     def compare_with(self, reference: str, keys: Sequence[str]) -> None:
         """Put models on the page Compare, against a reference."""
@@ -157,6 +169,9 @@ class QuantizationLab(PagedLab):
             for n, key in enumerate(keys):
                 self.inspect.open(key, n)
 
+        def parcel() -> bool:
+            return self.take_away.parcel is not None
+
         def chatted() -> None:
             self.compare.show_view(4)
 
@@ -184,4 +199,8 @@ class QuantizationLab(PagedLab):
             ("inspect-map", lambda: self.inspect.show_view(1), looked),
             ("inspect-two", beside, looked),
             ("inspect-facts", lambda: self.inspect.show_view(2), looked),
+            ("take-away-question", lambda: self.frame.show_page("take_away"), parcel),
+            ("take-away", lambda: self.take_away.prediction.answer(1), parcel),
+            ("take-away-modelfile", lambda: self.take_away.show_view(1), parcel),
+            ("take-away-trial", lambda: self.take_away.show_view(2), parcel),
         ]
