@@ -27,6 +27,7 @@ class RowsChoice:
 
     kind: str = setting(
         "instructions",
+        title="Learns from",
         help="The small world's demonstrations or its comparisons, or a file of your own.",
         choices=("instructions", "preferences", "file"),
     )
@@ -249,6 +250,16 @@ def smollm2_plan() -> FinetunePlan:
     return FinetunePlan("smollm2", SMOLLM2, rows, method, settings, ("Why is the grass green?",))
 
 
+def of_smollm2() -> FinetunePreset:
+    """The preset of `smollm2_plan`; it stands apart because its rows lie where LLM Lab is installed."""
+    return FinetunePreset(
+        "smollm2", "SmolLM2 on 52 rankings", "DPO with LoRA on a real chat model: short answers are better.",
+        "The answers become short and plain; the accuracy is 1 at once, and the hint says why.",
+        "Length and a fixed opening tell these pairs apart: what is trivial is learned first.",
+        "presets", smollm2_plan(),
+    )  # fmt: skip
+
+
 def shipped_rankings() -> Path:
     """Our own file of rankings: short plain answers are better than long ones that praise the question."""
     return Path(str(importlib.resources.files("resources"))) / "finetuning" / "short_answers.jsonl"
@@ -260,7 +271,7 @@ def finetune_preset(name: str) -> FinetunePreset:
     Raises:
         LabError: There is none.
     """
-    for one in FINETUNE_PRESETS:
+    for one in (*FINETUNE_PRESETS, of_smollm2()):
         if one.name == name:
             return one
     raise LabError(

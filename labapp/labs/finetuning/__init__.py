@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from labapp.labs.finetuning.experiments import ExperimentsPage
     from labapp.labs.finetuning.lora import LoraPage
     from labapp.labs.finetuning.run import RunPage
+    from labapp.labs.finetuning.smollm2 import Smollm2Page
+
+DREAM = "In a dream, Tom wanted to steal the king's crown. Tell the dream."
 
 
 class FinetuningLab(PagedLab):
@@ -74,6 +77,11 @@ class FinetuningLab(PagedLab):
         """The Experiments page."""
         return cast("ExperimentsPage", self.page("experiments"))
 
+    @property
+    def smollm2(self) -> Smollm2Page:
+        """The page on SmolLM2 and rankings."""
+        return cast("Smollm2Page", self.page("smollm2"))
+
     def show_scene(self) -> None:
         self.answers.show_scene()
 
@@ -106,8 +114,11 @@ class FinetuningLab(PagedLab):
         return [
             ("question", self.show_scene, quiet),
             ("answers", lambda: self.answers.prediction.answer(1), quiet),
+            ("dream", lambda: self.answers.show_prompt(DREAM), quiet),
             ("run", page("run"), quiet),
+            ("hint", lambda: self.run.show_recording("collapse"), quiet),
             ("data", page("data"), quiet),
             ("lora", page("lora"), quiet),
             ("experiments", page("experiments"), quiet),
+            ("matched", lambda: self.experiments.choose("rephrase"), quiet),
         ]

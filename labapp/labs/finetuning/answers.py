@@ -34,7 +34,7 @@ FIRST = "What is the capital of France?"
 THREE = ("base", "sft", "aligned")
 SHORT = {"base": "Base", "sft": "SFT", "aligned": "Aligned", "smollm2": "SmolLM2"}
 KINDS = ("refused", "the right plan", "other")
-TITLES = {"refused": "refused", "the right plan": "complied: a right plan", "other": "other"}
+TITLES = {"refused": "refused", "the right plan": "complied: a right plan", "other": "anything else"}
 DRAWN = 20  # answers that are drawn at a click
 NOT_ASKED = "Not asked yet: press Ask."
 
@@ -253,22 +253,25 @@ class AnswersPage(LabPage):
             text = tr("…") if self._hidden else self.texts.get(at, tr(NOT_ASKED)).strip()
             if one.text.toPlainText() != text:
                 one.text.setPlainText(text)
-            one.says.setText(tr("asked beforehand") if at in self.recorded else "")
+            one.says.setText(tr("asked beforehand") if at in self.recorded and not self._hidden else "")
         self._show_counts()
         self.notes.setText(self._noticed())
 
     def _show_counts(self) -> None:
+        """Of each model the kinds that occurred anywhere; "other" alone where there was nothing else."""
+        by_model = [
+            (one.key, {} if self._hidden else self.counts.get((one.key, self.prompt), {}))
+            for one in self.columns
+        ]
+        came = [kind for kind in KINDS[:2] if any(counts.get(kind) for _, counts in by_model)]
         rows, told = [], []
-        for one in self.columns:
-            counts = {} if self._hidden else self.counts.get((one.key, self.prompt), {})
+        for key, counts in by_model:
             n = sum(counts.values())
-            for kind in KINDS:
-                if n:
-                    title = tr(SHORT.get(one.key, title_of(self.context, one.key)[-18:]))
-                    told.append((title, tr(TITLES[kind]), f"{counts[kind]:,}"))
-                    if kind != "other" or not any(counts[k] for k in KINDS[:2]):
-                        low, high = wilson(counts[kind], n)
-                        rows.append(Whisker(title, tr(TITLES[kind]), counts[kind] / n, low, high, n))
+            title = tr(SHORT.get(key, title_of(self.context, key)[-18:]))
+            told += [(title, tr(TITLES[kind]), f"{counts[kind]:,}") for kind in KINDS if n]
+            for kind in (came or KINDS[2:]) if n else ():
+                low, high = wilson(counts[kind], n)
+                rows.append(Whisker(title, tr(TITLES[kind]), counts[kind] / n, low, high, n))
         self.whiskers.set_rows(rows)
         self.whiskers_card.setVisible(bool(rows))
         self.table.set_rows(told)
@@ -292,7 +295,7 @@ class AnswersPage(LabPage):
             self._name(n, key)
         self.prompt, self._hidden = FIRST, True
         self.prediction.ask(
-            tr("The base model has read that Paris is the capital of France. What does it do with this?"),
+            tr("The base model has read that it is Paris. What does it do with this question?"),
             [tr("“Paris”"), tr("More questions"), tr("It refuses")],
         )
         self._show()

@@ -69,6 +69,11 @@ class BandPlot(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.plot)
 
+    def set_measure(self, axis: str) -> None:
+        """Say what is drawn, on the y axis."""
+        self.plot.y_axis = (axis, "")
+        self.plot.view.getPlotItem().getAxis("left").setLabel(axis)
+
     def show_bands(self, bands: Sequence[Band], own: tuple[str, Points]) -> None:
         """Draw at most `MOST` arms, and a run of one's own."""
         self._legend.clear()

@@ -18,7 +18,7 @@ from core.training.rows import Comparison, Demonstration, Row, Turn, answered
 from core.training.rows import asked as turn_of
 from labapp.labs.finetuning.models import model_choices, place_of, title_of
 from labapp.pages import LabPage
-from labapp.widgets.parts import button, card, controls, field, label
+from labapp.widgets.parts import WholeLabel, button, card, controls, field, label
 from labapp.widgets.picker import Choice, Picker
 from labapp.widgets.table import Column, Table
 from labapp.widgets.value_chips import ValueChips
@@ -82,16 +82,16 @@ class DataPage(LabPage):
         self.table = Table(
             tr("Rows"),
             [
-                Column(tr("Line"), number=True), Column(tr("Prompt"), stretch=True), Column(tr("Answer")),
-                Column(tr("Worse answer")),
+                Column(tr("Line"), number=True), Column(tr("Prompt"), stretch=True),
+                Column(tr("Answer"), stretch=True), Column(tr("Worse answer"), stretch=True),
             ],
         )  # fmt: skip
         self.table.row_chosen.connect(self.choose_row)
         self.chips = ValueChips(tr("The row in tokens; those that are trained on are colored"))
         self.model_picker = Picker(tr("Model whose template is shown"), lambda: model_choices(self.context))
         self.model_picker.picked.connect(self.choose_model)
-        self.model_picker.setFixedWidth(190)
-        self.tokens_say = label("", "small")
+        self.model_picker.setFixedWidth(150)
+        self.tokens_say = WholeLabel("", "small")
         self.worse_button = button(
             tr("Worse answer"), self._lay_out, tip=tr("Show the tokens of the worse answer"), role="sample"
         )

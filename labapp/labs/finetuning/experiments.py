@@ -143,7 +143,7 @@ class ExperimentsPage(LabPage):
         if self.plot is None:
             from labapp.labs.finetuning.band_plot import BandPlot
 
-            self.plot = BandPlot(tr("Arms side by side"), tr("share or nats"), "")
+            self.plot = BandPlot(tr("Arms side by side"), tr("share of right plans"), "")
             self.place.addWidget(self.plot)
             self._draw()
 
@@ -213,12 +213,13 @@ class ExperimentsPage(LabPage):
         if self.own is not None and self.own.arm in self.experiment.arms:
             title = tr("here: {arm}", arm=tr(ARMS[self.own.arm].title))
             own = (title, self._points(self.own, group, measure))
+        self.plot.set_measure(self.measure.currentText())
         self.plot.show_bands([band for band in bands if band.runs], own)
         self.heading.setText(f"{tr(GROUPS[group])}: {self.measure.currentText()}")
 
     def _show_table(self) -> None:
         old = self.table
-        self.table = self._new_table([tr(ARMS[arm].title) for arm in self.experiment.arms])
+        self.table = self._new_table([tr(ARMS[arm].short) for arm in self.experiment.arms])
         self.table_place.removeWidget(old)
         old.hide()
         old.deleteLater()

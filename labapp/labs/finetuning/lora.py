@@ -296,7 +296,7 @@ class LoraPage(LabPage):
 
     def _show_answers(self) -> None:
         lines = []
-        for rank, text in sorted(self.texts.items()):
+        for rank, text in sorted(self.texts.items(), reverse=True):
             name = tr("off") if not rank else tr("rank {n}", n=rank)
             lines.append(f"{name}: {text.strip()}")
         self.answer.setPlainText("\n\n".join(lines))

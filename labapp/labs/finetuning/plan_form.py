@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 
 from core.problems import LabError
 from core.stages import once
@@ -18,6 +18,7 @@ from core.training.finetune_plans import (
     FinetunePreset,
     RowsChoice,
     finetune_preset,
+    of_smollm2,
     with_values,
 )
 from core.training.finetune_settings import FinetuneSettings
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
 FILE = "finetune-pace.json"  # in the workspace
 QUIET = 600  # ms without a change after which a plan is reckoned
 GROUPS = {"presets": "Plans", "experiments": "Experiments"}
-METHOD = ["method", "beta", "nll", "rank"]
+METHOD = ["method"]
+PREFER = ["beta", "nll"]
+RANK = ["rank"]
 LORA = ["alpha", "targets"]
 MORE_METHOD = ["smoothing", "robust", "ipo_lengths"]
 MAIN = ["steps", "batch", "rate"]
@@ -79,6 +82,8 @@ class PlanForm(QWidget):
         )
         self.rows = SettingsForm(RowsChoice, ROWS)
         self.method = SettingsForm(FinetuneSettings, METHOD, titles={"method": METHODS})
+        self.prefer = SettingsForm(FinetuneSettings, PREFER)
+        self.rank = SettingsForm(FinetuneSettings, RANK)
         self.lora = SettingsForm(FinetuneSettings, LORA)
         self.main = SettingsForm(TrainingSettings, MAIN)
         self.more_method = SettingsForm(FinetuneSettings, MORE_METHOD)
@@ -98,7 +103,10 @@ class PlanForm(QWidget):
         self.choose_preset("sft")
 
     def _forms(self) -> tuple[SettingsForm, ...]:
-        return (self.kind, self.rows, self.method, self.lora, self.main, self.more_method, self.more)
+        return (
+            self.kind, self.rows, self.method, self.prefer, self.rank, self.lora, self.main, self.more_method,
+            self.more,
+        )  # fmt: skip
 
     def _build(self) -> None:
         self.more_box = QWidget()
@@ -117,18 +125,22 @@ class PlanForm(QWidget):
         shown: tuple[QWidget, ...] = (
             self.promise, self.facts, self.ask,
             field(tr("Start model"), self.start_picker, tr("It stays as it is: a copy learns")),
-            self.kind, self.file_button, self.method, self.lora, self.main, self.more_button, self.more_box,
+            self.kind, self.file_button, self.method, self.prefer, self.rank, self.lora, self.main,
+            self.more_button, self.more_box,
         )  # fmt: skip
         for each in shown:
             column.addWidget(each)
         column.addStretch(1)
+        for box in self.findChildren(QComboBox):  # as narrow as the column, however long a choice is
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.setMinimumContentsLength(8)
 
     # Choosing.
 
     def _presets(self) -> list[Choice]:
         return [
             Choice(one.name, tr(one.title), tr(GROUPS[one.group]), tip=tr(one.promise))
-            for one in FINETUNE_PRESETS
+            for one in (*FINETUNE_PRESETS[:3], of_smollm2(), *FINETUNE_PRESETS[3:])
         ]
 
     def choose_preset(self, name: str) -> None:
@@ -144,7 +156,7 @@ class PlanForm(QWidget):
         values = plan.to_json()
         for form in (self.kind, self.rows):
             form.set_values(values["rows"])
-        for form in (self.method, self.lora, self.more_method):
+        for form in (self.method, self.prefer, self.rank, self.lora, self.more_method):
             form.set_values(values["method"])
         for form in (self.main, self.more):
             form.set_values(values["settings"])
@@ -177,7 +189,10 @@ class PlanForm(QWidget):
         self.file_button.setVisible(file)
         self.file_button.setText(Path(self.path).name if self.path else tr("Choose a file…"))
         self.rows.setVisible(not file)
-        self.lora.setVisible(bool(self.method.values()["rank"]))
+        self.lora.setVisible(bool(self.rank.values()["rank"]))
+        preferring = self.method.values()["method"] != "sft"
+        for form in (self.prefer, self.more_method):
+            form.setVisible(preferring)
         self._timer.start()
         self.touched.emit()
 
@@ -255,12 +270,12 @@ class PlanForm(QWidget):
         if facts is None:
             return
         words = tr(
-            "{learned:,} of {all:,} numbers learn ({share:.2g} %); at least {mb:,.0f} MB.",
-            learned=facts.learned, all=facts.parameters, share=100 * facts.share, mb=facts.bytes / 1e6,
-        )  # fmt: skip
+            "All {n:,} numbers learn; at least {mb:,.0f} MB of memory.", n=facts.learned, mb=facts.bytes / 1e6
+        )
         if plan.method.rank:
             words = tr(
-                "{learned:,} numbers learn beside {all:,} that stay ({share:.2g} %); at least {mb:,.0f} MB.",
+                "{learned:,} numbers learn beside {all:,} that stay ({share:.2g} %); at least "
+                "{mb:,.0f} MB of memory.",
                 learned=facts.learned, all=facts.parameters, share=100 * facts.share, mb=facts.bytes / 1e6,
             )  # fmt: skip
         pace = read_finetune_pace(self.lab.context.workspace.root / FILE, plan)

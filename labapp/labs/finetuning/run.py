@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QScrollArea, QSlider,
 from core.artifacts import Work
 from core.problems import LabError
 from core.stages import Progress
+from core.training.arms import ARMS
 from core.training.events import Controls, Sampled, SeenBatch, Trained
 from core.training.finetune_plans import FinetunePreset, read_finetune_plan
 from core.training.hints import hints
@@ -65,6 +66,7 @@ class RunPage(LabPage):
         self.folder: Path | None = None
         self.history = History()
         self.beta = 0.1
+        self.recorded = "dpo"
         self.job: Job | None = None
         self.heard: Controls | None = None
         self._work: Work | None = None
@@ -317,10 +319,12 @@ class RunPage(LabPage):
 
     # What is shown.
 
-    def show_recording(self) -> None:
-        """Show a recorded run of DPO."""
-        self.folder = None
-        self.history, self.beta, title = recorded_history("dpo")
+    def show_recording(self, arm: str = "dpo") -> None:
+        """Show the first recorded run of an arm of the experiments."""
+        if self.heard is not None:
+            return
+        self.folder, self.recorded = None, arm
+        self.history, self.beta, title = recorded_history(arm)
         self.heading.setText(title)
         self._show()
 
@@ -340,7 +344,8 @@ class RunPage(LabPage):
             Choice(info.id, f"{info.name}, {info.created.astimezone():%Y-%m-%d %H:%M}", tr("Runs here"))
             for info in self.context.workspace.works(KIND)
         ]
-        return [Choice("", tr("The recorded run"), tr("With LLM Lab")), *found]
+        recorded = [Choice(f"recorded:{name}", tr(arm.title), tr("Recorded")) for name, arm in ARMS.items()]
+        return [*found, *recorded]
 
     def _choose_run(self, id_: str) -> None:
         if self.heard is not None:
@@ -348,8 +353,8 @@ class RunPage(LabPage):
         for info in self.context.workspace.works(KIND):
             if info.id == id_:
                 self.show_run(info.folder, info.name)
-                return
-        self.show_recording()
+        if id_.startswith("recorded:"):
+            self.show_recording(id_.partition(":")[2])
         self._update()
 
     def _show(self) -> None:
