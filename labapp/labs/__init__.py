@@ -101,6 +101,6 @@ CATALOGUE: tuple[Entry, ...] = (
         "Deployment",
         "stairs",
         "labapp.labs.quantization:QuantizationLab",
-        frozenset(),
+        frozenset({"text", "prompt", "model_id"}),
     ),
 )

@@ -14,6 +14,7 @@ from core.model.source import open_model
 from core.quantization.publish import publish_quantized, refer_to
 from core.quantization.recipes import Wish
 from core.stages import run_to_end
+from labapp.handoff import Handoff
 from labapp.labs.quantization import QuantizationLab, take_away
 from labapp.labs.quantization.quantize import QuantizePage
 from labapp.window import Window
@@ -276,6 +277,34 @@ def test_a_file_is_taken_away_and_tried_in_another_program(
     write_program(program, "echo 'no such model' >&2; exit 1")
     page.try_program("llama-completion")
     held.wait(lambda: "ended with status 1: no such model" in held.lab.frame.messages.text)
+
+
+def test_what_other_labs_hand_over_is_opened_where_it_belongs(held: Held, tmp_path: Path) -> None:
+    made = made_of_small_world(held.window.workspace, "Q6_K")
+    lab = held.lab
+    lab.receive(Handoff(text="Who rules"))
+    assert lab.frame.page == "compare"
+    assert lab.compare.prompt.line.text() == "Who rules"
+    assert lab.handoff() == Handoff(text="Who rules")
+    lab.receive(Handoff(model_id=made.id))
+    held.wait(lambda: held.lab.inspect.looked[0] is not None)
+    assert held.lab.frame.page == "inspect"
+    assert held.lab.inspect.subjects[0].title == made.name
+    path = tmp_path / "own.gguf"
+    path.write_bytes(made.path(next(iter(made.files))).read_bytes())
+    for page in ("by_hand", "recipes", "fits"):
+        lab.frame.show_page(page)
+        held.wait(lambda: True)
+        lab.open_files([path])
+        held.wait(lambda page=page: held.lab.page(page).model.key == f"file:{path}")
+        assert held.lab.page(page).model.title == "own"
+    lab.frame.show_page("take_away")
+    lab.open_files([path])
+    held.wait(lambda: held.lab.take_away.parcel is not None)
+    assert held.lab.take_away.parcel.file == path
+    lab.frame.show_page("by_hand")
+    lab.open_files([tmp_path / "gone.gguf"])
+    held.wait(lambda: "gone.gguf" in held.lab.frame.messages.text)
 
 
 def write_program(path: Path, script: str) -> None:

@@ -5,13 +5,14 @@ What to notice: bits are spent where errors do harm, and a name such as Q4_K_M i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import QMenu, QWidget
 
+from labapp.handoff import Handoff
 from labapp.idle import when_idle
 from labapp.lab import LabContext
 from labapp.labs.quantization.page import QuantizationPage, as_csv
@@ -21,6 +22,8 @@ from labapp.widgets.parts import flat_button
 from labapp.words import tr
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from labapp.labs.quantization.by_hand import ByHandPage
     from labapp.labs.quantization.compare import ComparePage
     from labapp.labs.quantization.fits import FitsPage
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from labapp.labs.quantization.quantize import QuantizePage
     from labapp.labs.quantization.recipes import RecipesPage
     from labapp.labs.quantization.take_away import TakeAwayPage
+
+PROMPT = 3  # the view of the page Compare in which models write
 
 
 class QuantizationLab(PagedLab):
@@ -125,6 +130,39 @@ class QuantizationLab(PagedLab):
 
     def show_scene(self) -> None:
         self.current.shown()
+
+    def receive(self, handoff: Handoff) -> None:
+        if handoff.model_id is not None:
+            artifact = self.context.workspace.artifact(handoff.model_id)
+            key = f"artifact:{artifact.id}"
+            if artifact.kind == "quantized":
+                self.inspect.open(key)
+                self.frame.show_page("inspect")
+            else:
+                self.quantize.prediction.close_question()
+                self.quantize.compute(key)
+                self.frame.show_page("quantize")
+        text = handoff.text if handoff.text is not None else handoff.prompt
+        if text is not None:
+            self.compare.prediction.close_question()
+            self.compare.prompt.line.setText(text)
+            self.frame.show_page("compare")
+            self.compare.show_view(PROMPT)
+
+    def handoff(self) -> Handoff:
+        page = self.frame.page
+        if page == "compare" and self.compare.prompt.line.text():
+            return Handoff(text=self.compare.prompt.line.text())
+        if page == "quantize" and (made := self.quantize.opened_elsewhere()) is not None:
+            return Handoff(model_id=made.id)
+        return Handoff()
+
+    def open_files(self, files: list[Path]) -> None:
+        self.current.open_files(files)
+
+    def busy(self) -> Iterator[str]:
+        if self.quantize.job is not None:
+            yield tr("A model is being quantized. What is done stays, and can be gone on with.")
 
     def restore_state(self, state: dict[str, Any]) -> None:
         super().restore_state(state)

@@ -6,6 +6,7 @@ What to notice: the largest weight of a block sets the distance of its levels. S
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSpinBox, QStackedWidget, QVBoxLayout, QWidget
@@ -378,6 +379,9 @@ class ByHandPage(QuantizationPage):
             (str(i), number(weights[i], 6), str(code), number(back, 6))
             for i, (code, back) in enumerate(zip(made.codes.tolist(), made.back.tolist(), strict=True))
         ]
+
+    def open_files(self, files: list[Path]) -> None:
+        self._read(f"file:{files[0]}", self._wanted[1], self.row.value())
 
     def take_focus(self) -> None:
         self.line.setFocus()

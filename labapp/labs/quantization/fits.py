@@ -6,6 +6,7 @@ What to notice: the weights are most of it, the cache grows with the context. St
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
@@ -255,6 +256,9 @@ class FitsPage(QuantizationPage):
             (name, *(f"{part:.4f}" for part in self._parts(made)), tr(made.word))
             for name, made in self.verdicts.items()
         ]
+
+    def open_files(self, files: list[Path]) -> None:
+        self.compute(f"file:{files[0]}")
 
     def take_focus(self) -> None:
         self.model.setFocus()

@@ -429,12 +429,25 @@ class QuantizePage(QuantizationPage):
         if made is not None:
             self.lab.take_away_model(f"artifact:{made.id}")
 
+    def opened_elsewhere(self) -> Artifact | None:
+        """The chosen result, if other labs can open it."""
+        from core.model.source import open_model
+
+        made = self.made.get(self.chosen)
+        try:
+            return made if made is not None and open_model(made.folder) else None
+        except LabError:
+            return None
+
     def _open_menu(self) -> None:
         made = self.made.get(self.chosen)
         if made is None:
             return
-        handoff = Handoff(model_id=made.id)
         menu = QMenu(self.lab)
+        menu.addAction(tr("Inspect")).triggered.connect(
+            lambda _=False: self.lab.receive(Handoff(model_id=made.id))
+        )
+        handoff = Handoff(model_id=made.id) if self.opened_elsewhere() is not None else Handoff()
         for name, title in self.context.labs_for(handoff):
             if name != self.lab.name:
                 menu.addAction(title).triggered.connect(

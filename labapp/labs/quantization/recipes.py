@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
@@ -212,6 +213,9 @@ class RecipesPage(QuantizationPage):
             for choices in zip(*(plan.choices for plan in plans), strict=True)
         ]
         return (tr("tensor"), *(plan.recipe.name for plan in plans)), rows
+
+    def open_files(self, files: list[Path]) -> None:
+        self.compute(f"file:{files[0]}")
 
     def take_focus(self) -> None:
         self.model.setFocus()
