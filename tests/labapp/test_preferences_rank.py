@@ -184,7 +184,7 @@ def test_pairs_ratings_flags_best_only_and_practice(qtbot: QtBot, tmp_path: Path
         press(page, 1, ENTER)
         if "right one" in page.notice.text:
             press(page, Qt.Key.Key_Y)
-        assert "Practice: 2 of 2" in page.notice.text
+        assert "Practice: 2 of 3" in page.notice.text
         assert page.desk.shown.kind == "work"
 
         press(page, 6, modifier=SHIFT)

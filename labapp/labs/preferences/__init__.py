@@ -22,6 +22,7 @@ from labapp.scenes import read_json
 from labapp.words import tr
 
 if TYPE_CHECKING:
+    from labapp.labs.preferences.make import MakePage
     from labapp.labs.preferences.rank import RankPage
     from labapp.labs.preferences.tasks import Opened
 
@@ -34,7 +35,7 @@ class PreferencesLab(PagedLab):
     name = "preferences"
     title = "Preferences"
     promise = "Rank answers without knowing who wrote them."
-    pages = (("rank", "Rank", "RankPage"),)
+    pages = (("rank", "Rank", "RankPage"), ("make", "Make", "MakePage"))
 
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
@@ -49,6 +50,11 @@ class PreferencesLab(PagedLab):
     def rank(self) -> RankPage:
         """The page Rank."""
         return cast("RankPage", self.page("rank"))
+
+    @property
+    def make(self) -> MakePage:
+        """The page Make."""
+        return cast("MakePage", self.page("make"))
 
     def task_opened(self, opened: Opened) -> None:
         """Another task is open on the page Rank."""
@@ -141,4 +147,7 @@ class PreferencesLab(PagedLab):
             ("rank", ranking, opened),
             ("differences", lambda: self.rank.panel.differences.setChecked(True), opened),
             ("stacked", lambda: self.rank.panel.stacked.setChecked(True), opened),
+            ("make", lambda: self.frame.show_page("make"), quiet),
+            ("answers", lambda: self.make.take_source("everyday"), quiet),
+            ("rules", lambda: self.make.show_view(2), quiet),
         ]
