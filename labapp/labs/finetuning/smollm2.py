@@ -145,7 +145,7 @@ class Smollm2Page(LabPage):
         self.about.setText(
             tr(
                 "DPO with LoRA of rank {rank} beside SmolLM2-135M, on {n} rankings of our own: {steps} steps "
-                "of {batch}. It took {time} here when it was recorded, on {p} processors that others used, too.",
+                "of {batch}. It took {time} when it was recorded, on {p} processors that others used, too.",
                 rank=plan["method"]["rank"], n=52, steps=plan["settings"]["steps"],
                 batch=plan["settings"]["batch"], time=duration(self.said["seconds"]),
                 p=self.said["processors"],
@@ -154,8 +154,8 @@ class Smollm2Page(LabPage):
         self.notes.setText(
             tr(
                 "A recording of {date}, one run, seed {seed}; {n} questions. The pairs differ in length and "
-                "in a fixed last sentence: accuracy is 1 at once, which the page Run says in a hint. Made by: "
-                "{command}",
+                "in a fixed last sentence: accuracy is 1 at once, and the page Run says so in a hint. "
+                "Made by: {command}",
                 date=self.said["date"], seed=plan["settings"]["seed"], n=len(self.answers),
                 command=self.said["command"],
             )
