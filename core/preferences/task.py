@@ -31,8 +31,8 @@ Tiers = tuple[tuple[str, ...], ...]
 
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _KNOWN_MODELS = (
-    "smollm", "chatgpt", "gpt-4", "gpt-3", "claude", "llama", "qwen", "mistral", "gemini", "gemma", "deepseek",
-    "as an ai language model",
+    "smollm", "chatgpt", "gpt-4", "gpt-3", "claude", "llama-", "llama 2", "llama 3", "llama2", "llama3", "qwen",
+    "mistral ai", "mistral-", "gemini", "gemma-", "deepseek", "as an ai language model",
 )  # fmt: skip
 
 
