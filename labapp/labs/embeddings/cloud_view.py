@@ -27,7 +27,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from labapp.labs.embeddings.labels import Label, place_labels
+from labapp.labs.embeddings.cloud_axes import paint_axes
+from labapp.labs.embeddings.labels import Label, candidates_of, place_labels
 from labapp.labs.embeddings.splat import (
     DENSITY,
     Camera,
@@ -51,7 +52,6 @@ ZOOM = 1.2  # factor of a key or a notch of the wheel
 LABELS = 46  # names at zoom 1; more come with zoom
 FONT = (11, 20)  # px of names: at zoom 1, and at most
 TRIED = 12  # points that are tried for each name written
-SLICE = 4096  # of the order of names that are looked at together
 SPIN_MS = 33  # between two pictures while the cloud turns by itself
 SPIN = 0.012  # radians
 LARGE = 1.5e6  # pixels of an image at most: on screens with more it is drawn coarser
@@ -262,7 +262,9 @@ class CloudView(QWidget):
             painter.drawImage(QRectF(0, 0, self.width(), self.height()), image)
             if len(self.rows):
                 self._paint_labels(painter, theme)
-                self._paint_axes(painter, theme)
+                corner = QPointF(44, self.height() - 40)
+                size = max(11, self.font().pixelSize() - 2)
+                paint_axes(painter, self.camera, self._axes, corner, QColor(theme.secondary), size)
             self._paint_shape(painter, theme)
             if self.hasFocus():
                 painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -308,7 +310,9 @@ class CloudView(QWidget):
         font.setPixelSize(size)
         metrics = QFontMetricsF(font)
         most = round(LABELS * (1 + 0.35 * max(0.0, math.log2(self.camera.zoom))) * self._room())
-        candidates, must = self._candidates(x, y, most)
+        first = (self._marked[: 4 * most], self.selected[: 4 * most], self._order)
+        inside = np.flatnonzero((x > 0) & (x < self.width()) & (y > 0) & (y < self.height()))
+        candidates, must = candidates_of(self.rows, x, y, inside, self.chosen, first, TRIED * most)
 
         def width_of(row: int) -> float:
             key = (row, size)
@@ -336,50 +340,9 @@ class CloudView(QWidget):
                 painter.setPen(QPen(strong, 2))
                 painter.drawEllipse(at, 6, 6)
 
-    def _paint_axes(self, painter: QPainter, theme: Theme) -> None:
-        """Where the directions lead: a small cross in the corner."""
-        root, long = QPointF(44, self.height() - 40), 22
-        font = QFont(self.font())
-        font.setPixelSize(max(11, font.pixelSize() - 2))
-        painter.setFont(font)
-        for n, name in enumerate(self._axes):
-            turn = self.camera.turn
-            x, y = (1.0 - n, float(n)) if self.camera.flat else (float(turn[0, n]), float(turn[1, n]))
-            tip = root + QPointF(x * long, -y * long)
-            painter.setPen(QPen(QColor(theme.secondary), 1.5))
-            painter.drawLine(root, tip)
-            short = name.removeprefix(tr("component ")).removeprefix(tr("coordinate "))
-            if self.camera.flat and short == name:  # an axis of words: there is room for its name
-                at = QPointF(root.x() + 28, root.y() + 4) if n == 0 else QPointF(root.x() - 24, root.y() - 28)
-                painter.drawText(at, name[:60])
-            else:
-                at = root + QPointF(x * (long + 9), -y * (long + 9))
-                painter.drawText(
-                    QRectF(at.x() - 14, at.y() - 8, 28, 16), Qt.AlignmentFlag.AlignCenter, short[:4]
-                )
-
     def _room(self) -> float:
         """The picture's area, in that of the usual one."""
         return min(2.0, max(0.3, self.width() * self.height() / (640 * 480)))
-
-    def _candidates(self, x: Floats, y: Floats, most: int) -> tuple[list[tuple[int, float, float]], int]:
-        """Points that may have their name written, the first ones first, and how many must."""
-        place = np.full(len(self._points), -1, dtype=np.intp)  # of a row among the visible points
-        inside = np.flatnonzero((x > 0) & (x < self.width()) & (y > 0) & (y < self.height()))
-        place[self.rows[inside]] = inside
-        first = [] if self.chosen is None else [self.chosen]
-        ordered = [np.array(first, dtype=np.intp), self._marked[: 4 * most], self.selected[: 4 * most]]
-        ordered += [self._order[n : n + SLICE] for n in range(0, len(self._order), SLICE)]
-        found: list[int] = []
-        for rows in ordered:
-            if len(found) >= TRIED * most:
-                break
-            rows = rows[place[rows] >= 0]
-            found += rows[: TRIED * most - len(found)].tolist()
-        rows = np.array(list(dict.fromkeys(found)), dtype=np.intp)
-        at = place[rows]
-        must = int(bool(first) and place[first[0]] >= 0)
-        return list(zip(rows.tolist(), x[at].tolist(), y[at].tolist(), strict=True)), must
 
     def _paint_shape(self, painter: QPainter, theme: Theme) -> None:
         """The rectangle or lasso that is being drawn."""
