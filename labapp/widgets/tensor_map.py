@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
@@ -12,7 +14,7 @@ from labapp.theme import Theme, mix, theme_of
 from labapp.widgets.prose import plain_tooltip
 from labapp.words import tr
 
-LEFT, FOOT, BAR = 52.0, 22.0, 78.0  # px of row numbers, column numbers, and the color bar
+LEFT, FOOT, BAR = 52.0, 22.0, 88.0  # px of row numbers, column numbers, and the color bar
 MOST = 512  # cells a side
 
 
@@ -70,7 +72,7 @@ class TensorMap(QWidget):
     def _box(self) -> QRectF:
         return QRectF(LEFT, 20, max(10.0, self.width() - LEFT - BAR), max(10.0, self.height() - 20 - FOOT))
 
-    def _image(self, theme: Theme, shares: npt.NDArray[np.float64]) -> QImage:
+    def _image(self, theme: Theme, shares: npt.NDArray[Any]) -> QImage:
         below, above = (
             [mix(QColor(color), QColor(theme.panel), i / 127).rgb() for i in range(128)]
             for color in (theme.accent, theme.weight)

@@ -57,7 +57,7 @@ class ByHandPage(QuantizationPage):
 
     def _build_controls(self) -> None:
         self.model = SourcePicker(tr("Weights of"), self.context.workspace)
-        self.model.chosen.connect(lambda key: self._read(key, self._wanted[1], self.row.value()))
+        self.model.chosen.connect(self._read_model)
         self.tensor = QComboBox()
         self.tensor.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.tensor.activated.connect(lambda _: self.read())
@@ -173,6 +173,9 @@ class ByHandPage(QuantizationPage):
     def read(self) -> None:
         """Read the tensor that is chosen."""
         self._read(self._wanted[0], self.tensor.currentText(), self.row.value())
+
+    def _read_model(self, key: str) -> None:
+        self._read(key, self._wanted[1], self.row.value())
 
     def _read(self, model: str, tensor: str, row: int) -> None:
         subject = self.lab.attempt(subject_of, self.context.workspace, model)
@@ -381,7 +384,7 @@ class ByHandPage(QuantizationPage):
         ]
 
     def open_files(self, files: list[Path]) -> None:
-        self._read(f"file:{files[0]}", self._wanted[1], self.row.value())
+        self._read_model(f"file:{files[0]}")
 
     def take_focus(self) -> None:
         self.line.setFocus()

@@ -138,14 +138,21 @@ class ComparePage(QuantizationPage):
         self.table = CompareTable()
         self.table.row_chosen.connect(self._choose_row)
         self.plot_place = QWidget()
-        place = QVBoxLayout(self.plot_place)
-        place.setContentsMargins(0, 0, 0, 0)
+        self._plot_column = QVBoxLayout(self.plot_place)
+        self._plot_column.setContentsMargins(0, 0, 0, 0)
         self.tensors = TensorLosses()
         self.tensors.chosen.connect(self._ask_spread)
         self.prompt = PromptView(self, [str(prompt) for prompt in self._scene["prompts"]])
         self.chat = ChatView(self)
         self.stack = QStackedWidget()
-        for view in (self.table.card, self.plot_place, self.tensors, self.prompt, self.chat):
+        self._shown_as: tuple[QWidget, ...] = (
+            self.table.card,
+            self.plot_place,
+            self.tensors,
+            self.prompt,
+            self.chat,
+        )
+        for view in self._shown_as:
             self.stack.addWidget(view)
         self.caption = label("", "", wrap=True)
         self.picture = column(self.prediction, self.views, self.stack, self.caption, grows=self.stack)
@@ -311,7 +318,7 @@ class ComparePage(QuantizationPage):
             from labapp.labs.quantization.loss_plots import LossPlots
 
             self.plots = LossPlots()
-            self.plot_place.layout().addWidget(self.plots)
+            self._plot_column.addWidget(self.plots)
             self.tensors.plots_ready()
             self._show()
 
@@ -461,7 +468,7 @@ class ComparePage(QuantizationPage):
 
     def pictures(self) -> dict[str, QWidget]:
         view = TABLE if self.prediction.asking else self._view
-        return {tr(VIEWS[view][0]): self.stack.widget(view)}
+        return {tr(VIEWS[view][0]): self._shown_as[view]}
 
     def save_state(self) -> dict[str, Any]:
         return {
@@ -472,7 +479,8 @@ class ComparePage(QuantizationPage):
         }  # fmt: skip
 
     def restore_state(self, state: dict[str, Any]) -> None:
-        for key in state.get("others") if isinstance(state.get("others"), list) else ():
+        others = state.get("others")
+        for key in others if isinstance(others, list) else ():
             if isinstance(key, str) and _is_there(key, self.context.workspace.artifacts("quantized")):
                 self._list(key)
         if isinstance(state.get("ticked"), list):

@@ -102,7 +102,8 @@ class InspectPage(QuantizationPage):
         self.stack = QStackedWidget()
         self.tree_card = card(self.tree, margin=8, grows=self.tree)
         self.facts_card = card(self.facts, self.fact, margin=8, grows=self.facts)
-        for view in (self.tree_card, self.map_view, self.facts_card):
+        self._shown_as: tuple[QWidget, ...] = (self.tree_card, self.map_view, self.facts_card)
+        for view in self._shown_as:
             self.stack.addWidget(view)
         self.caption = label("", "", wrap=True)
         self.picture = column(self.prediction, self.views, self.stack, self.caption, grows=self.stack)
@@ -347,7 +348,7 @@ class InspectPage(QuantizationPage):
 
     def pictures(self) -> dict[str, QWidget]:
         view = TREE if self.prediction.asking else self._view
-        return {tr(VIEWS[view][0]): self.stack.widget(view)}
+        return {tr(VIEWS[view][0]): self._shown_as[view]}
 
     def save_state(self) -> dict[str, Any]:
         keys = [subject.key if subject is not None else "" for subject in self.subjects]

@@ -147,8 +147,8 @@ class QuantizePage(QuantizationPage):
         for part in (self.heading, self.says, self.bars_title):
             layout.addWidget(part)
         layout.addWidget(self.bars, 1)
-        for part in (self.compare_button, self.away_button, self.open_button):
-            layout.addWidget(part)
+        for made in (self.compare_button, self.away_button, self.open_button):
+            layout.addWidget(made)
         layout.addStretch()
 
     # The model and what recipes would make of it.

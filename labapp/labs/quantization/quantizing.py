@@ -7,7 +7,7 @@ which of them are artifacts already, and the file in the making.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +126,9 @@ def _quantize_all(
     yield Finished(tr("All recipes are carried out."), tuple(artifacts))
 
 
-def _importance(workspace: Workspace, models: Models, order: Order, work: Work) -> Iterator[Any]:
+def _importance(
+    workspace: Workspace, models: Models, order: Order, work: Work
+) -> Generator[Any, None, tuple[Importance, Artifact]]:
     """Importances of a text, and the artifact that keeps them; read again where there is one already."""
     from core.formats.files import read_text
     from core.quantization.importance import WINDOW, collect_importance, read_importance

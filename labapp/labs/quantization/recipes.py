@@ -229,10 +229,7 @@ class RecipesPage(QuantizationPage):
     def restore_state(self, state: dict[str, Any]) -> None:
         model, names = state.get("model"), state.get("mixes")
         if isinstance(model, str):
-            subject = self.lab.attempt(subject_of, self.context.workspace, model)
-        if subject is None:
-            return
-        self._wanted = model
+            self._wanted = model
         if isinstance(names, list):
             self._shown = tuple(mix for mix in MIXES if mix in names) or self._shown
         self.compute(self._wanted)

@@ -60,8 +60,8 @@ class SideView(QWidget):
         self.top.addWidget(self.stop_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        self.layout_of_card = card(self.top, self.texts, margin=8, grows=self.texts)
-        layout.addWidget(self.layout_of_card)
+        self.card = card(self.top, self.texts, margin=8, grows=self.texts)
+        layout.addWidget(self.card)
 
     def write(self) -> None:
         """Let the models write."""
@@ -150,9 +150,10 @@ class ChatView(SideView):
         self.clear_button = button(tr("New conversation"), self.clear, tip=tr("Forget what was said"))
         choice.addWidget(self.clear_button)
         self.history = label(tr(HINT), "small", wrap=True)
-        layout = self.layout_of_card.layout()
-        layout.insertLayout(0, choice)
-        layout.insertWidget(1, self.history)
+        layout = self.card.layout()
+        if isinstance(layout, QVBoxLayout):
+            layout.insertLayout(0, choice)
+            layout.insertWidget(1, self.history)
 
     def show_subjects(self, reference: Subject | None, others: Sequence[Subject]) -> None:
         """Offer these models."""

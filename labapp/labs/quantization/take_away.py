@@ -130,7 +130,8 @@ class TakeAwayPage(QuantizationPage):
         self.text_card = card(self.text, self.text_says, margin=8, grows=self.text)
         self._build_trial()
         self.stack = QStackedWidget()
-        for view in (self.lines_card, self.text_card, self.trial_card):
+        self._shown_as: tuple[QWidget, ...] = (self.lines_card, self.text_card, self.trial_card)
+        for view in self._shown_as:
             self.stack.addWidget(view)
         self.caption = label("", "", wrap=True)
         self.picture = column(self.prediction, self.views, self.stack, self.caption, grows=self.stack)
@@ -406,7 +407,7 @@ class TakeAwayPage(QuantizationPage):
 
     def pictures(self) -> dict[str, QWidget]:
         view = LINES if self.prediction.asking else self._view
-        return {tr(VIEWS[view][0]): self.stack.widget(view)}
+        return {tr(VIEWS[view][0]): self._shown_as[view]}
 
     def save_state(self) -> dict[str, Any]:
         return {"file": self._wanted, "view": self._view, "prompt": self.prompt.text()}

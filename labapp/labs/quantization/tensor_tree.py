@@ -105,8 +105,9 @@ class TensorTree(QTreeWidget):
         rows = []
         for n in range(self.topLevelItemCount()):
             branch = self.topLevelItem(n)
-            for i in range(branch.childCount()):
-                leaf = branch.child(i)
-                rows.append(tuple(leaf.text(place) for place in range(self.columnCount())))
+            for i in range(branch.childCount() if branch is not None else 0):
+                leaf = branch.child(i) if branch is not None else None
+                if leaf is not None:
+                    rows.append(tuple(leaf.text(place) for place in range(self.columnCount())))
         head = self.headerItem()
         return [head.text(place) for place in range(self.columnCount())], rows
