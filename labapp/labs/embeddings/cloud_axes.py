@@ -13,7 +13,9 @@ from labapp.words import tr
 LONG = 22.0  # px of an arm
 
 
-def paint_axes(painter: QPainter, camera: Camera, names: Sequence[str], root: QPointF, color: QColor) -> None:
+def paint_axes(
+    painter: QPainter, camera: Camera, names: Sequence[str], root: QPointF, color: QColor, size: int
+) -> None:
     """Draw an arm for each direction, with the number of its component or coordinate, or with its words.
 
     Args:
