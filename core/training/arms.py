@@ -105,8 +105,8 @@ _HONEST = (
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(
-        "mix", "SFT imitates the mix", ("mix", "chosen"), "paired", "planned",
-        "Of the demonstrations, 30 in 100 show the worse answer. How often is it given?",
+        "mix", "SFT imitates the mix", ("mix", "chosen"), "paired", "refused",
+        "Of the demonstrations, 70 in 100 refuse and 30 show the plan. How often will it refuse?",
         "A mix is imitated, its bad share included: cross-entropy cannot use a label “bad”. " + _HONEST,
     ),
     Experiment(

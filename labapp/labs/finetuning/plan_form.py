@@ -185,6 +185,12 @@ class PlanForm(QWidget):
         self.more_box.setVisible(self.more_button.isChecked())
 
     def _touched(self) -> None:
+        self._show_fields()
+        self._timer.start()
+        self.touched.emit()
+
+    def _show_fields(self) -> None:
+        """Show only what the plan needs."""
         file = self.kind.values()["kind"] == "file"
         self.file_button.setVisible(file)
         self.file_button.setText(Path(self.path).name if self.path else tr("Choose a file…"))
@@ -193,8 +199,6 @@ class PlanForm(QWidget):
         preferring = self.method.values()["method"] != "sft"
         for form in (self.prefer, self.more_method):
             form.setVisible(preferring)
-        self._timer.start()
-        self.touched.emit()
 
     def plan(self) -> FinetunePlan:
         """The plan as it stands in the form.
@@ -217,6 +221,7 @@ class PlanForm(QWidget):
     def show_facts(self) -> None:
         """Say what will be trained, and how long it takes where that was measured."""
         self._timer.stop()
+        self._show_fields()
         try:
             plan = self.plan()
         except LabError:
