@@ -22,8 +22,10 @@ from labapp.scenes import read_json
 from labapp.words import tr
 
 if TYPE_CHECKING:
+    from labapp.labs.preferences.collect import CollectPage
     from labapp.labs.preferences.make import MakePage
     from labapp.labs.preferences.rank import RankPage
+    from labapp.labs.preferences.results import ResultsPage
     from labapp.labs.preferences.tasks import Opened
 
 ENDING = ".llmlab"
@@ -35,7 +37,12 @@ class PreferencesLab(PagedLab):
     name = "preferences"
     title = "Preferences"
     promise = "Rank answers without knowing who wrote them."
-    pages = (("rank", "Rank", "RankPage"), ("make", "Make", "MakePage"))
+    pages = (
+        ("rank", "Rank", "RankPage"),
+        ("make", "Make", "MakePage"),
+        ("collect", "Collect", "CollectPage"),
+        ("results", "Results", "ResultsPage"),
+    )
 
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
@@ -56,8 +63,23 @@ class PreferencesLab(PagedLab):
         """The page Make."""
         return cast("MakePage", self.page("make"))
 
+    @property
+    def collect(self) -> CollectPage:
+        """The page Collect."""
+        return cast("CollectPage", self.page("collect"))
+
+    @property
+    def results(self) -> ResultsPage:
+        """The page Results."""
+        return cast("ResultsPage", self.page("results"))
+
     def task_opened(self, opened: Opened) -> None:
         """Another task is open on the page Rank."""
+        made = self._pages
+        if "collect" in made:
+            self.collect.task_opened(opened.key)
+        if "results" in made and self.frame.page == "results":
+            self.results.read_if_new()
 
     def show_results(self) -> None:
         """Show the results of the task that is open."""
@@ -150,4 +172,7 @@ class PreferencesLab(PagedLab):
             ("make", lambda: self.frame.show_page("make"), quiet),
             ("answers", lambda: self.make.take_source("everyday"), quiet),
             ("rules", lambda: self.make.show_view(2), quiet),
+            ("collect", lambda: self.frame.show_page("collect"), quiet),
+            ("results", lambda: self.frame.show_page("results"), quiet),
+            *((f"results-{n}", lambda n=n: self.results.show_view(n), quiet) for n in range(1, 6)),
         ]

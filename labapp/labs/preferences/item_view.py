@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
@@ -31,16 +31,32 @@ class ItemView(QWidget):
         layout.addWidget(self.prose, 1)
         self.prose.show_plain(tr("Choose one in the table to read it."))
 
+    def show_words(self, title: str, text: str) -> None:
+        """Show words about the picture."""
+        self.title.setText(title)
+        self.prose.show_plain(text)
+
     def show_item(self, item: Item) -> None:
         """Show an item; outputs with all their makers and marks."""
+        self.title.setText(tr("One prompt"))
         parts = [prompt_text(item.prompt)]
         for output in item.outputs:
             head = "; ".join([*(_made_by(maker) for maker in output.makers), *output.marks])
             parts.append(f"— {head}\n{output.text}")
         self.prose.show_plain("\n\n".join(parts))
 
+    def show_ranked(self, item: Item, ranks: Mapping[str, str]) -> None:
+        """Show an item with the ranks that people gave each answer, without names."""
+        self.title.setText(tr("One prompt"))
+        parts = [prompt_text(item.prompt)]
+        for output in item.outputs:
+            given = tr("ranks {ranks}", ranks=ranks.get(output.id) or "–")
+            parts.append("— " + "; ".join([given, *map(_made_by, output.makers)]) + f"\n{output.text}")
+        self.prose.show_plain("\n\n".join(parts))
+
     def show_texts(self, prompt: Said, outputs: Sequence[tuple[str, Maker]]) -> None:
         """Show a prompt with what was sampled for it so far."""
+        self.title.setText(tr("One prompt"))
         parts = [prompt_text(prompt), *(f"— {_made_by(maker)}\n{text}" for text, maker in outputs)]
         self.prose.show_plain("\n\n".join(parts))
 
