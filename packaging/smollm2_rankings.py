@@ -1,7 +1,8 @@
 """Make resources/finetuning/smollm2.json: what 52 shipped rankings change in SmolLM2's answers.
 
-    .venv/bin/python packaging/smollm2_rankings.py [--build FOLDER]
+    .venv/bin/python packaging/smollm2_rankings.py [--build FOLDER] [--plain]
 
+With --plain it makes smollm2_plain.json: without the NLL term of the better answer, and three passes.
 DPO with LoRA on resources/finetuning/short_answers.jsonl, which prefer one plain sentence to an opening full
 of praise. The same questions, none of them in the rankings, are asked before and after.
 """
@@ -30,7 +31,7 @@ from core.training.finetune_plans import SMOLLM2, FinetunePlan, smollm2_plan  # 
 from core.training.history import read_history  # noqa: E402
 from core.training.speakers import answer, open_speaker  # noqa: E402
 
-TARGET = ROOT / "resources" / "finetuning" / "smollm2.json"
+FOLDER = ROOT / "resources" / "finetuning"
 PROMPTS = (
     "What is the capital of France?", "Why is the grass green?", "How do I make coffee?",
     "What is a planet?", "How do I sleep better?", "Why do dogs bark?", "What is a story?",
@@ -60,16 +61,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "smollm2")
+    parser.add_argument("--plain", action="store_true", help="without the NLL term")
     asked = parser.parse_args()
     shutil.rmtree(asked.build, ignore_errors=True)
-    plan = dataclasses.replace(smollm2_plan(), prompts=())
+    made = smollm2_plan(nll=0.0, passes=3) if asked.plain else smollm2_plan()
+    plan = dataclasses.replace(made, prompts=())
     seconds = train(asked.build, plan)
     before, after = answers(SMOLLM2), answers(str(finetuned_checkpoints(asked.build)[-1][1]))
     history = read_history(asked.build)
     last: dict[str, Any] = history.measured[-1].values if history.measured else {}
     shown = dataclasses.replace(plan, rows=dataclasses.replace(plan.rows, path="short_answers.jsonl"))
     said = {
-        "command": ".venv/bin/python packaging/smollm2_rankings.py",
+        "command": f".venv/bin/python packaging/smollm2_rankings.py{' --plain' if asked.plain else ''}",
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(), "plan": shown.to_json(),
         "seconds": round(seconds, 1), "training_seconds": round(history.steps[-1].seconds, 1),
         "processors": len(os.sched_getaffinity(0)),
@@ -77,7 +80,8 @@ def main() -> None:
         "loss": [[one.step, round(one.loss, 4)] for one in history.steps], "tokens": TOKENS,
         "answers": [list(row) for row in zip(PROMPTS, before, after, strict=True)],
     }  # fmt: skip
-    TARGET.write_text(json.dumps(said, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    target = FOLDER / ("smollm2_plain.json" if asked.plain else "smollm2.json")
+    target.write_text(json.dumps(said, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

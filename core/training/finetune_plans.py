@@ -239,12 +239,18 @@ FINETUNE_PRESETS: tuple[FinetunePreset, ...] = (
 SMOLLM2 = "smollm2"
 
 
-def smollm2_plan() -> FinetunePlan:
-    """SmolLM2 on the shipped rankings: three passes over 52 of them, an adapter beside its weights."""
+def smollm2_plan(nll: float = 1.0, passes: int = 2) -> FinetunePlan:
+    """SmolLM2 on the 52 shipped rankings, an adapter beside its weights.
+
+    Args:
+        nll: Weight of −ln p of the better answer. Without it the answers stay as long as they were, and the
+            margin grows all the same.
+        passes: How often each ranking is read.
+    """
     rows = RowsChoice(kind="file", path=str(shipped_rankings()), held_out=0.0)
-    method = FinetuneSettings("dpo", beta=0.1, rank=8, alpha=16.0)
+    method = FinetuneSettings("dpo", beta=0.1, nll=nll, rank=8, alpha=16.0)
     values = _PREFER | {
-        "steps": 39, "batch": 4, "rate": 2e-4, "warmup": 3, "evaluate_every": 39, "save_every": 13
+        "steps": 13 * passes, "batch": 4, "rate": 2e-4, "warmup": 3, "evaluate_every": 39, "save_every": 13
     }  # fmt: skip
     settings = TrainingSettings(**values)
     return FinetunePlan("smollm2", SMOLLM2, rows, method, settings, ("Why is the grass green?",))

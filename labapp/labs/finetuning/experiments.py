@@ -238,7 +238,14 @@ class ExperimentsPage(LabPage):
         group, measure = self.experiment.group, self.experiment.measure
         began = start_shares("sft", group, measure)
         title = tr(measures_of(group)[measure])
-        parts = [tr("{group}, {title}. Before: {n}.", group=tr(GROUPS[group]), title=title, n=_short(began))]
+        parts = [
+            tr(
+                "{group}, {title}. The shipped SFT model: {n}.",
+                group=tr(GROUPS[group]),
+                title=title,
+                n=_short(began),
+            )
+        ]
         for arm in self.experiment.arms:
             ends = [points[-1][1] for run in recorded_runs(arm) if (points := run.shares(group, measure))]
             if ends:

@@ -21,6 +21,7 @@ from labapp.words import tr
 if TYPE_CHECKING:
     from labapp.labs.finetuning import FinetuningLab
 
+FILES = ("smollm2.json", "smollm2_plain.json")  # with the NLL term, and without it
 CLOSING = "Ask me if you want more."  # what every chosen answer ends with
 
 
@@ -39,15 +40,30 @@ class Smollm2Page(LabPage):
     def __init__(self, lab: FinetuningLab) -> None:
         super().__init__(lab)
         self.lab = lab
-        self.said = read_json("finetuning", "smollm2.json")
-        self.answers: list[list[str]] = self.said["answers"]
+        self.runs = [read_json("finetuning", name) for name in FILES]
         self._row = 0
         self._build_controls()
         self._build_picture()
         self._build_details()
         self._show()
 
+    @property
+    def said(self) -> dict[str, Any]:
+        """The run in view."""
+        return self.runs[int(self.plain_button.isChecked())]
+
+    @property
+    def answers(self) -> list[list[str]]:
+        """Question, answer before and answer after."""
+        found: list[list[str]] = self.said["answers"]
+        return found
+
     def _build_controls(self) -> None:
+        self.plain_button = button(
+            tr("Without the NLL term"), self._show, role="sample",
+            tip=tr("Show the run in which the better answer's own probability was left to itself"),
+        )  # fmt: skip
+        self.plain_button.setCheckable(True)
         self.about = label("", "small", wrap=True)
         self.run_button = button(
             tr("Set it up on page Run"), self.set_up, role="primary",
@@ -56,7 +72,7 @@ class Smollm2Page(LabPage):
         self.rows_button = button(
             tr("Read the rankings"), self.read, tip=tr("All 52 comparisons, on the page Data")
         )
-        self.controls = controls(self.about, self.run_button, self.rows_button)
+        self.controls = controls(self.about, self.plain_button, self.run_button, self.rows_button)
 
     def _build_picture(self) -> None:
         self.prediction = Prediction()
@@ -106,7 +122,7 @@ class Smollm2Page(LabPage):
 
     def show_first(self) -> None:
         self.prediction.ask(
-            tr("52 rankings prefer short answers. What becomes of SmolLM2's?"),
+            tr("Short answers are preferred. What becomes of SmolLM2's?"),
             [tr("Nothing"), tr("Short"), tr("Nonsense")],
         )
 
@@ -144,18 +160,22 @@ class Smollm2Page(LabPage):
         plan = self.said["plan"]
         self.about.setText(
             tr(
-                "DPO with LoRA of rank {rank} beside SmolLM2-135M, on {n} rankings of our own: {steps} steps "
-                "of {batch}. It took {time} when it was recorded, on {p} processors that others used, too.",
-                rank=plan["method"]["rank"], n=52, steps=plan["settings"]["steps"],
+                "DPO (NLL × {nll:g}) with LoRA of rank {rank} beside SmolLM2-135M, on {n} rankings of our own: "
+                "{steps} steps of {batch}. It took {time} when it was recorded, on {p} processors that others used, too.",
+                rank=plan["method"]["rank"], nll=plan["method"]["nll"], n=52, steps=plan["settings"]["steps"],
                 batch=plan["settings"]["batch"], time=duration(self.said["seconds"]),
                 p=self.said["processors"],
             )
         )  # fmt: skip
+        last = self.said["last"]
         self.notes.setText(
             tr(
+                "At the end the margin is {margin:.1f} nats and {accuracy:.0%} of the pairs are told right. "
+                "Compare both runs: without the NLL term the margin is as good, and the answers are not. "
                 "A recording of {date}, one run, seed {seed}; {n} questions. The pairs differ in length and "
                 "in a fixed last sentence: accuracy is 1 at once, and the page Run says so in a hint. "
                 "Made by: {command}",
+                margin=last["rewards/margins"], accuracy=last["rewards/accuracies"],
                 date=self.said["date"], seed=plan["settings"]["seed"], n=len(self.answers),
                 command=self.said["command"],
             )
