@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from labapp.plots import Plot, line_plot
 from labapp.theme import CATEGORIES
-from labapp.widgets.legends import color_legend
+from labapp.widgets.legends import Names
 from labapp.words import tr
 
 MOST = 4  # arms together
@@ -63,11 +63,12 @@ class BandPlot(QWidget):
             self._edges.append((low, high))
         self._own = self.plot.add_curve("")
         self._own.item.setPen(pg.mkPen(QColor(CATEGORIES[5]), width=2, style=Qt.PenStyle.DashLine))
-        self._legend = item.addLegend(offset=(-10, 10))
-        color_legend(self._legend, self.plot)
+        self._names = Names()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.plot)
+        layout.setSpacing(0)
+        layout.addWidget(self.plot, 1)
+        layout.addWidget(self._names)
 
     def set_measure(self, axis: str) -> None:
         """Say what is drawn, on the y axis."""
@@ -76,7 +77,7 @@ class BandPlot(QWidget):
 
     def show_bands(self, bands: Sequence[Band], own: tuple[str, Points]) -> None:
         """Draw at most `MOST` arms, and a run of one's own."""
-        self._legend.clear()
+        shown = []
         empty = Band("", [])
         for n, series in enumerate(self._means):
             band = bands[n] if n < len(bands) else empty
@@ -87,16 +88,11 @@ class BandPlot(QWidget):
             for edge, place in zip(self._edges[n], (2, 3), strict=True):
                 edge.setData(steps, [point[place] for point in points])
             if points:
-                self._legend.addItem(series.item, band.name)
+                shown.append((band.name, QColor(CATEGORIES[n])))
         name, its = own
         self._own.name = name
         self.plot.set_data(self._own, [float(step) for step, _ in its], [value for _, value in its])
         if its:
-            self._legend.addItem(self._own.item, name)
-        color_legend(self._legend, self.plot)
+            shown.append((name, QColor(CATEGORIES[5])))
+        self._names.set_names(shown)
         self.plot.setAccessibleDescription(self.plot.in_words())
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_legend"):
-            color_legend(self._legend, self)

@@ -262,11 +262,11 @@ class ExperimentsPage(LabPage):
         n = int(said["starts"]["sft"]["looks"][0]["values"][group]["n"])
         self.limits.setText(
             tr(
-                "Recorded {date}: {steps} steps of {batch} rows, {k} seeds ({seeds}); {n} requests here. "
+                "Recorded {date}: {steps} steps of {batch} rows; seeds {seeds}; {n} requests here. "
                 "Only rows and their order differ between seeds; all arms begin with the same shipped model. "
                 "Shares are of answers at temperature 1. Made by: {command}",
                 date=said["date"], steps=said["settings"]["steps"], batch=said["settings"]["batch"],
-                k=len(seeds), seeds=", ".join(map(str, seeds)), n=n, command=said["command"],
+                seeds=", ".join(map(str, seeds)), n=n, command=said["command"],
             )
         )  # fmt: skip
 
@@ -356,11 +356,11 @@ class ExperimentsPage(LabPage):
 def _percent(values: list[float]) -> str:
     """Shares in percent: their mean and range.
 
-    >>> _percent([0.5, 0.7]), _percent([])
-    ('60 (50–70)', '')
+    >>> _percent([0.5, 0.7]), _percent([0.5]), _percent([])
+    ('60 (50–70)', '50', '')
     """
-    if not values:
-        return ""
+    if len(values) < 2:
+        return "".join(f"{100 * value:.0f}" for value in values)
     mean = sum(values) / len(values)
     return f"{100 * mean:.0f} ({100 * min(values):.0f}–{100 * max(values):.0f})"
 

@@ -62,7 +62,6 @@ class PlanForm(QWidget):
     """Presets fill it; `plan()` gives what stands in it; `touched` tells of a change."""
 
     touched = Signal()
-    preset_chosen = Signal(object)  # FinetunePreset
 
     def __init__(self, lab: FinetuningLab) -> None:
         super().__init__()
@@ -149,7 +148,6 @@ class PlanForm(QWidget):
         self.set_plan(self.preset.plan)
         self.picker.set_title(tr(self.preset.title))
         self.promise.setText(tr(self.preset.promise))
-        self.preset_chosen.emit(self.preset)
 
     def set_plan(self, plan: FinetunePlan) -> None:
         """Fill the form from a plan."""

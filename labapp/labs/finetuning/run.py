@@ -17,7 +17,7 @@ from core.problems import LabError
 from core.stages import Progress
 from core.training.arms import ARMS
 from core.training.events import Controls, Sampled, SeenBatch, Trained
-from core.training.finetune_plans import FinetunePreset, read_finetune_plan
+from core.training.finetune_plans import finetune_preset, read_finetune_plan
 from core.training.hints import hints
 from core.training.history import History, history_of, read_history
 from core.training.joining import joined
@@ -80,8 +80,6 @@ class RunPage(LabPage):
 
     def _build_controls(self) -> None:
         self.form = PlanForm(self.lab)
-        self.form.preset_chosen.connect(self._show_preset)
-        self._show_preset(self.form.preset)
         self.start_button = button(
             tr("Train"), self.start, tip=tr("Begin a new run with this plan"), role="primary"
         )
@@ -142,6 +140,7 @@ class RunPage(LabPage):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setAccessibleName(tr("Sample shown"))
         self.slider.setToolTip(tr("What the model answered at each look, from the first to the last"))
+        self.slider.setRange(0, 0)
         self.slider.valueChanged.connect(self._show_sample)
         self.sample_says = label("", "small")
         self.sample = QPlainTextEdit()
@@ -166,6 +165,7 @@ class RunPage(LabPage):
     def _fit(self, height: int) -> None:
         """Leave a low picture to its curves."""
         self.sample.setMaximumHeight(SAMPLE if height >= LOW else SAMPLE_LOW)
+        self._show_hints()
 
     def _build_details(self) -> None:
         self.explains = label("", "", wrap=True)
@@ -202,8 +202,14 @@ class RunPage(LabPage):
     def take_focus(self) -> None:
         self.start_button.setFocus()
 
-    def _show_preset(self, preset: FinetunePreset) -> None:
-        self.look_for.setText(f"{tr(preset.look_for)} {tr(preset.why)}")
+    def _look_for(self, name: str) -> None:
+        """Say what to look for in a run of a plan; nothing where it is no plan of ours."""
+        try:
+            preset = finetune_preset(name)
+        except LabError:
+            self.look_for.setText("")
+        else:
+            self.look_for.setText(f"{tr(preset.look_for)} {tr(preset.why)}")
 
     def _explain(self) -> None:
         if self.curves is not None:
@@ -234,6 +240,7 @@ class RunPage(LabPage):
             work.close()
             raise
         self.beta = plan.method.beta
+        self._look_for(plan.name)
 
     def resume(self, id_: str) -> None:
         """Go on with a run of the workspace."""
@@ -324,16 +331,20 @@ class RunPage(LabPage):
         if self.heard is not None:
             return
         self.folder, self.recorded = None, arm
+        self.slider.setRange(0, 0)  # the last sample comes into view
         self.history, self.beta, title = recorded_history(arm)
+        self._look_for(ARMS[arm].preset)
         self.heading.setText(title)
         self._show()
 
     def show_run(self, folder: Path, name: str) -> None:
         """Show a run of the workspace that does not go on."""
         if self.heard is None:
+            self.slider.setRange(0, 0)  # the last sample comes into view
             self.folder, self.history = folder, read_history(folder)
             plan = read_finetune_plan(folder)
             self.beta = plan.method.beta if plan else 0.1
+            self._look_for(plan.name if plan else "")
             self.heading.setText(name)
             self._show()
             self._update()
@@ -373,10 +384,11 @@ class RunPage(LabPage):
     def _show_hints(self) -> None:
         steps = self._steps() or (self.history.steps[-1].step if self.history.steps else 0)
         found = hints(self.history.measured, steps, self.beta)
+        most = 1 if self.picture.height() < LOW else 2  # a low picture is left to its curves
         self.hint_card.setVisible(bool(found))
         if found:
-            self.hint_text.setText(" ".join(one.text for one in found[:2]))
-            self.remedy.setText(" ".join(one.remedy for one in found[:2]))
+            self.hint_text.setText(" ".join(one.text for one in found[:most]))
+            self.remedy.setText(" ".join(one.remedy for one in found[:most]))
             self.hint_card.setAccessibleName(tr("Hint: {text}", text=self.hint_text.text()))
 
     def _rows(self) -> list[tuple[str, str]]:

@@ -160,8 +160,9 @@ class Smollm2Page(LabPage):
         plan = self.said["plan"]
         self.about.setText(
             tr(
-                "DPO (NLL × {nll:g}) with LoRA of rank {rank} beside SmolLM2-135M, on {n} rankings of our own: "
-                "{steps} steps of {batch}. It took {time} when it was recorded, on {p} processors that others used, too.",
+                "DPO (NLL × {nll:g}) with LoRA of rank {rank} beside SmolLM2-135M, on {n} rankings of our "
+                "own: {steps} steps of {batch}. It took {time} when it was recorded, on one of {p} "
+                "processors, with other programs at work.",
                 rank=plan["method"]["rank"], nll=plan["method"]["nll"], n=52, steps=plan["settings"]["steps"],
                 batch=plan["settings"]["batch"], time=duration(self.said["seconds"]),
                 p=self.said["processors"],
