@@ -21,7 +21,10 @@ preferences_app = typer.Typer(help="Rankings of outputs by people.", no_args_is_
 app.add_typer(preferences_app, name="preferences")
 
 StoreArgument = Annotated[
-    str, typer.Argument(metavar="STORE", help="A rankings.db, the folder that holds one, or postgresql://user@host/db.")
+    str,
+    typer.Argument(
+        metavar="STORE", help="A rankings.db, the folder that holds one, or postgresql://user@host/db."
+    ),
 ]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="key=value of any setting.")]
 SeedOption = Annotated[int, typer.Option(help="Of the draws for the intervals.")]
@@ -47,7 +50,9 @@ def _place(name: str) -> str | Path:
 
 @preferences_app.command("task")
 def task_command(
-    prompts: Annotated[Path, typer.Argument(help="JSON Lines or CSV with a prompt and its outputs in each row.")],
+    prompts: Annotated[
+        Path, typer.Argument(help="JSON Lines or CSV with a prompt and its outputs in each row.")
+    ],
     out: Annotated[Path, typer.Option(help="New .llmlab file; with --database also a new rankings.db.")],
     name: Annotated[str, typer.Option(help="Name of the task; else that of the file.")] = "",
     guidelines: Annotated[Path | None, typer.Option(help="What to look at, as Markdown.")] = None,
@@ -75,7 +80,9 @@ def task_command(
 @preferences_app.command("merge")
 def merge_command(
     into: Annotated[str, typer.Argument(help="The store to merge into; made where it does not exist.")],
-    files: Annotated[list[Path], typer.Argument(help="Databases of the same task, or files that were handed in.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Databases of the same task, or files that were handed in.")
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Put the answers of many machines together; merging twice changes nothing."""
@@ -138,7 +145,9 @@ def agreement_command(store: StoreArgument, seed: SeedOption = 0, as_json: JsonO
     else:
         facts["strengths"] = dataclasses.asdict(strengths)
         for one in strengths.bradley_terry:
-            value = "undefined" if one.value is None else f"{one.value:+.2f} [{one.low:+.2f}, {one.high:+.2f}]"
+            value = (
+                "undefined" if one.value is None else f"{one.value:+.2f} [{one.low:+.2f}, {one.high:+.2f}]"
+            )
             lines.append(f"{one.model:<40} {value}  place {one.rank_low} to {one.rank_high}")
     say_result(facts, as_json, "\n".join(lines))
 
@@ -182,7 +191,11 @@ def export_command(
         for name, of_split in made.counts.items()
     )
     said = "\n".join([rows, *notes, f"The dataset is in {out}."])
-    say_result({"folder": str(out), "files": list(made.files), "counts": made.counts, "notes": list(notes)}, as_json, said)
+    say_result(
+        {"folder": str(out), "files": list(made.files), "counts": made.counts, "notes": list(notes)},
+        as_json,
+        said,
+    )
 
 
 @preferences_app.command("check")
@@ -194,7 +207,8 @@ def check_command(store: StoreArgument, as_json: JsonOption = False) -> None:
         faults = opened.check()
         if faults:
             raise LabError(
-                f"{opened.name} is not sound: {' '.join(faults)}", "Restore a backup, or run: llmlab preferences rescue."
+                f"{opened.name} is not sound: {' '.join(faults)}",
+                "Restore a backup, or run: llmlab preferences rescue.",
             )
         results = read_results(opened)
         facts = {
@@ -209,7 +223,9 @@ def check_command(store: StoreArgument, as_json: JsonOption = False) -> None:
 def rescue_command(
     store: Annotated[Path, typer.Argument(help="The damaged rankings.db; it is not written to.")],
     out: Annotated[Path, typer.Option(help="New folder.")],
-    task: Annotated[Path | None, typer.Option(help="The task's .llmlab file, where the task itself is lost.")] = None,
+    task: Annotated[
+        Path | None, typer.Option(help="The task's .llmlab file, where the task itself is lost.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Read what can be read of a damaged store into a new one."""
@@ -222,7 +238,9 @@ def rescue_command(
         "homeless": found.homeless,
     }  # fmt: skip
     where = found.store or "no store: give the task's .llmlab file with --task"
-    say_result(facts, as_json, f"{found.events:,} events rescued, {found.homeless:,} without their item; {where}.")
+    say_result(
+        facts, as_json, f"{found.events:,} events rescued, {found.homeless:,} without their item; {where}."
+    )
 
 
 @preferences_app.command("erase")
@@ -240,7 +258,9 @@ def erase_command(
             gone = erase_on_server(opened, person)
     else:
         gone = run_stage(erase_annotator(place, person), as_json)
-    lines = [f"{gone.events:,} events are gone, {gone.kept:,} of others stay; {gone.copies:,} backups were deleted."]
+    lines = [
+        f"{gone.events:,} events are gone, {gone.kept:,} of others stay; {gone.copies:,} backups are deleted."
+    ]
     lines += [f"out of reach: {export}" for export in gone.exports]
     say_result(dataclasses.asdict(gone), as_json, "\n".join(lines))
 
@@ -250,8 +270,12 @@ def people_command(store: StoreArgument, as_json: JsonOption = False) -> None:
     """Who entered: ids and names."""
     with _opened(store) as opened:
         people = opened.annotators()
-    text = "\n".join(f"{one.id}  {one.name}{f'  joined to {one.joined_to}' if one.joined_to else ''}" for one in people)
-    say_result({"people": [dataclasses.asdict(one) for one in people]}, as_json, text or "Nobody has entered.")
+    text = "\n".join(
+        f"{one.id}  {one.name}{f'  joined to {one.joined_to}' if one.joined_to else ''}" for one in people
+    )
+    say_result(
+        {"people": [dataclasses.asdict(one) for one in people]}, as_json, text or "Nobody has entered."
+    )
 
 
 def _settings(cls: Any, changes: list[str]) -> Any:

@@ -1,4 +1,5 @@
-"""How long a person really worked: the clock stops when the window loses focus or nobody moves for a minute."""
+"""How long a person really worked: the clock stops when the window loses focus or nobody moves for a
+minute."""
 
 from __future__ import annotations
 

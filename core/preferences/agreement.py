@@ -1,9 +1,9 @@
 """How far people agree: overall, item by item, and between each two of them, with bootstrap intervals.
 
-The unit is two outputs of an item, and what each person said of them: the first better, a tie, the second better;
-so items with different numbers of outputs count together, and the shown order is undone by the outputs' ids.
-Items are drawn with replacement for the intervals, because pairs of one item hang together. Formulas are in
-`measures.py`. Everyone counts: nobody who disagrees is taken out first.
+The unit is two outputs of an item, and what each person said of them: the first better, a tie, the second
+better; so items with different numbers of outputs count together, and the shown order is undone by the
+outputs' ids. Items are drawn with replacement for the intervals, because pairs of one item hang together.
+Formulas are in `measures.py`. Everyone counts: nobody who disagrees is taken out first.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.preferences.measures import (
     NAN,
@@ -159,7 +160,9 @@ def _measure(results: Results, samples: int, seed: int) -> Iterator[Progress | F
 def _numbers(id: str, given: Sequence[Ranking]) -> _Item:
     said = [ranking.relations() for ranking in given]
     pairs = sorted({pair for one in said for pair in one})
-    relations = np.array([[one.get(pair, NAN) for pair in pairs] for one in said], float).reshape(len(said), -1)
+    relations = np.array([[one.get(pair, NAN) for pair in pairs] for one in said], float).reshape(
+        len(said), -1
+    )
     everything = [ranking.ranks() for ranking in given]
     ids = sorted(everything[0])
     whole = all(sorted(ranks) == ids for ranks in everything) and len(ids) > 1
@@ -202,7 +205,7 @@ def _means_of(item: _Item) -> tuple[float, float, float, float]:
     return percent, won, tau, kendall_w(item.ranks.tolist()) if item.ranks is not None else NAN
 
 
-def _mean_over_pairs(hits: Numbers, counted: Numbers) -> float:
+def _mean_over_pairs(hits: NDArray[np.bool_], counted: NDArray[np.bool_]) -> float:
     """The share of people's pairs that agree, for each two outputs, averaged over those."""
     among = counted.sum(0)
     used = among > 0
@@ -241,7 +244,7 @@ def _alpha(items: Sequence[_Item], draws: Numbers | None) -> Measure:
 
 
 def _kappa(items: Sequence[_Item], draws: Numbers | None) -> Measure:
-    """κ over the output pairs that the most common number of people judged: it needs the same number in each."""
+    """κ over the output pairs that the most common number of people judged: it needs one number."""
     tables = [np.stack([(item.relations == value).sum(0) for value in VALUES], 1) for item in items]
     sizes = Counter(int(n) for table in tables for n in table.sum(1) if n > 1)
     if not sizes:
@@ -290,17 +293,19 @@ def meaning(name: str, value: float, chance: float = 0.0) -> str:
     """
     match name:
         case "percent":
-            return f"Of a hundred comparisons by two people, {100 * value:.0f} come out the same, ties included."
+            return (
+                f"Of a hundred comparisons by two people, {100 * value:.0f} come out the same, ties included."
+            )
         case "strict":
-            return f"Where both name a winner, it is the same in {100 * value:.0f} of a hundred; chance gives 50."
+            return f"Where both name a winner, {100 * value:.0f} of a hundred are the same; chance gives 50."
         case "tau":
-            return f"{_degree(value, 0.6, 0.3)} between the rankings of two people; 1 is the same order, −1 the reverse."
+            degree = _degree(value, 0.6, 0.3)
+            return f"{degree} between the rankings of two people; 1 is the same order, −1 the reverse."
         case "w":
             degree = _degree((value - chance) / (1 - chance), 0.7, 0.4)
             return f"{degree} among all who ranked an item; 1 is the same order, chance gives {chance:.2f}."
-    return (
-        f"{_degree(value, 0.8, 0.667)} beyond chance; 0 is chance. 0.8 is the usual bar, 0.667 for a first look."
-    )
+    degree = _degree(value, 0.8, 0.667)
+    return f"{degree} beyond chance; 0 is chance. 0.8 is the usual bar, 0.667 for a first look."
 
 
 def _degree(value: float, high: float, some: float) -> str:

@@ -1,8 +1,8 @@
 """Copies of a store beside it, made through SQLite's backup API, thinned as they grow old.
 
-A copy is made where something changed since the last one and half an hour has passed, or the day has; never of
-a damaged store, so that a bad copy cannot push out good ones. Kept are all of today and yesterday, then 12 daily,
-10 weekly and 9 monthly ones (as Anki does, rslib/src/collection/backup.rs).
+A copy is made where something changed since the last one and half an hour has passed, or the day has; never
+of a damaged store, so that a bad copy cannot push out good ones. Kept are all of today and yesterday, then
+12 daily, 10 weekly and 9 monthly ones (as Anki does, rslib/src/collection/backup.rs).
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _thin(path: Path, now: datetime) -> None:
 
 
 def to_keep(copies: Sequence[Backup], today: date) -> frozenset[Path]:
-    """Which copies stay: all of today and yesterday and of days to come, then the last of each day, week, month."""
+    """Which copies stay: all since yesterday, then the last of each day, week and month."""
     kept = {one.path for one in copies if one.made.date() >= today - timedelta(days=1)}
     kept |= {one.path for one in copies[-1:]}
     for span, count in _KEPT:
@@ -134,7 +134,7 @@ def to_keep(copies: Sequence[Backup], today: date) -> frozenset[Path]:
 
 
 def restore(backup: Path, path: Path) -> None:
-    """Put a copy in the place of a store that is damaged; the damaged file stays beside it under another name.
+    """Put a copy in the place of a damaged store, which stays beside it under another name.
 
     Raises:
         LabError: The copy is damaged, the store is open, or the disk refused.

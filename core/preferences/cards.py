@@ -44,7 +44,8 @@ def card(
         "",
         f"{len(results.work()):,} rankings of {len({one.item_id for one in results.work()}):,} prompts by "
         f"{len(people):,} people; {len(results.repeats):,} second rankings by the same person, "
-        f"{len(results.skips):,} items passed over. Guidelines: version {', '.join(map(str, versions)) or '–'}. "
+        f"{len(results.skips):,} items passed over. "
+        f"Guidelines: version {', '.join(map(str, versions)) or '–'}. "
         f"{results.withdrawn:,} people withdrew and are left out.",
         "",
         "| file | rows to train | rows held out | what it holds |",
@@ -88,21 +89,26 @@ def file_of(file: str, split: str) -> str:
 
 def _made(settings: ExportSettings) -> list[str]:
     lines = [
-        "People ranked the outputs of each prompt in an order shuffled for each of them, without seeing who wrote "
-        "what; equal outputs were shown once. Ties are data; strict files leave them out.",
+        "People ranked the outputs of each prompt in an order shuffled for each of them, without seeing who "
+        "wrote what; equal outputs were shown once. Ties are data; strict files leave them out.",
         "",
-        "Train and validation are split by prompt. Each pair carries `weight`, 1 over the number of pairs of its "
-        "ranking: nine outputs make 36 pairs that hang together. Gold items are in rankings.jsonl and "
+        "Train and validation are split by prompt. Each pair carries `weight`, 1 over the number of pairs of "
+        "its ranking: nine outputs make 36 pairs that hang together. Gold items are in rankings.jsonl and "
         "rankings.csv alone, marked. People are named by keyed pseudonyms.",
         "",
     ]
-    return lines + [f"- {info.title}: {plain(str(getattr(settings, info.name)))}" for info in schema.describe(settings)]
+    return lines + [
+        f"- {info.title}: {plain(str(getattr(settings, info.name)))}" for info in schema.describe(settings)
+    ]
 
 
 def _agreed(agreement: Agreement | None) -> list[str]:
     if agreement is None or not agreement.items:
         return ["No item was ranked by two people."]
-    lines = [f"Over {agreement.items:,} prompts that two people or more ranked ({agreement.people:,} people).", ""]
+    lines = [
+        f"Over {agreement.items:,} prompts that two people or more ranked ({agreement.people:,} people).",
+        "",
+    ]
     lines += ["| measure | value | 95 % interval | items |", "|---|---|---|---|"]
     for one in agreement.overall:
         value = "undefined" if one.value is None else f"{one.value:.3f}"

@@ -1,8 +1,8 @@
 """CSV that no spreadsheet takes for a program.
 
-A cell that begins with =, +, −, @, a tab or a line break is a formula to Excel and LibreOffice; it is written
-with an apostrophe before it. A cell that begins with an apostrophe gets one more, so that reading takes exactly
-one away and every text comes back as it was.
+A cell that begins with =, +, −, @, a tab or a line break is a formula to Excel and LibreOffice; it is
+written with an apostrophe before it. A cell that begins with an apostrophe gets one more, so that reading
+takes exactly one away and every text comes back as it was.
 """
 
 from __future__ import annotations
@@ -13,7 +13,20 @@ from collections.abc import Iterable, Sequence
 
 from core.preferences.texts import TEXT_AT_MOST
 
-_ACTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # full width ones, too
+_ACTS = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+    "'",
+    "\uff1d",
+    "\uff0b",
+    "\uff0d",
+    "\uff20",
+)  # full width ones, too
 
 
 def safe(cell: str) -> str:
@@ -46,6 +59,8 @@ def csv_rows(text: str) -> list[list[str]]:
     """
     limit = csv.field_size_limit(2 * TEXT_AT_MOST)
     try:
-        return [[unsafe(cell) for cell in row] for row in csv.reader(io.StringIO(text, newline=""), strict=True)]
+        return [
+            [unsafe(cell) for cell in row] for row in csv.reader(io.StringIO(text, newline=""), strict=True)
+        ]
     finally:
         csv.field_size_limit(limit)

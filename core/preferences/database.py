@@ -1,9 +1,9 @@
 """How a database is opened so that an acknowledged answer stays: SQLite by a path, PostgreSQL by a URL.
 
-SQLite runs in WAL with synchronous FULL: a commit has reached the disk before anyone is told. Both are set on
-every connection and read back. A network share is refused, because WAL needs memory that only processes of one
-computer share (sqlite.org/wal.html). Connection secrets come from the caller, the environment or the keyring,
-and are in no message.
+SQLite runs in WAL with synchronous FULL: a commit has reached the disk before anyone is told. Both are set
+on every connection and read back. A network share is refused, because WAL needs memory that only processes
+of one computer share (sqlite.org/wal.html). Connection secrets come from the caller, the environment or the
+keyring, and are in no message.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ def _may_write_beside(path: Path) -> bool:
 def _set_pragmas(connection: sqlite3.Connection, path: Path, read_only: bool) -> None:
     """Set what must hold on every connection and read back what durability rests on."""
     for pragma in (
-        f"busy_timeout={PATIENCE}", "foreign_keys=ON", "trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0",
+        f"busy_timeout={PATIENCE}", "foreign_keys=ON", "trusted_schema=OFF", "cell_size_check=ON",
+        "mmap_size=0",
         "secure_delete=ON", "temp_store=MEMORY",
     ):  # fmt: skip
         connection.execute(f"PRAGMA {pragma}")
@@ -121,10 +122,10 @@ def refuse_share(path: Path, mounted: Sequence[Any] | None = None) -> None:
     kind = share_of(path, psutil.disk_partitions(all=True) if mounted is None else mounted)
     if kind:
         raise LabError(
-            f"{shown(path)} lies on a network share ({kind}), where a power cut or a second computer can damage "
-            "a database.",
-            "Put the workspace on this computer's own disk; hand answers in as files, or use PostgreSQL for many "
-            "people at once.",
+            f"{shown(path)} lies on a network share ({kind}), where a power cut or a second computer can "
+            "damage a database.",
+            "Put the workspace on this computer's own disk; hand answers in as files, or use PostgreSQL for "
+            "many people at once.",
         )
 
 
@@ -226,8 +227,16 @@ def told(name: str) -> Iterator[None]:
 
 
 _CAUSES: tuple[tuple[tuple[str, ...], str, str], ...] = (
-    (("disk is full",), "The disk is full: {name} could not be written.", f"Free some space and try again. {_INTACT}"),
-    (("locked", "lock timeout"), "{name} is held by another program.", f"Close it there and try again. {_INTACT}"),
+    (
+        ("disk is full",),
+        "The disk is full: {name} could not be written.",
+        f"Free some space and try again. {_INTACT}",
+    ),
+    (
+        ("locked", "lock timeout"),
+        "{name} is held by another program.",
+        f"Close it there and try again. {_INTACT}",
+    ),
     (
         ("readonly", "read-only", "attempt to write"),
         "{name} is read-only.",
@@ -238,8 +247,12 @@ _CAUSES: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "{name} is damaged.",
         "Restore the newest backup beside it, or rescue what can be read into a new file.",
     ),
-    (("unable to open",), "{name} cannot be opened.", "Check that it is there and that you may read and write it."),
-    (("disk i/o error",), "The disk reported an error at {name}.", f"Check the disk, then try again. {_INTACT}"),
+    (("unable to open",), "{name} cannot be opened.", "Check that it is there and that you may write it."),
+    (
+        ("disk i/o error",),
+        "The disk reported an error at {name}.",
+        f"Check the disk, then try again. {_INTACT}",
+    ),
     (("only ever added to",), "{name} refused to change what was saved.", "Nothing was changed."),
 )  # fmt: skip
 

@@ -1,10 +1,10 @@
 """Erasing a person, so that no byte is left in any file within reach.
 
-SQLite leaves deleted rows in free pages, so nothing is deleted here: a new database is built without the person,
-checked, and put into the place of the old one while nobody else can open it. Then copies go, and the old file is
-overwritten before it is unlinked. What a disk keeps of unlinked blocks, and files that were handed out, are out of
-reach: exports are listed, so that somebody can go after them. On PostgreSQL the owner's role deletes; dead rows
-stay until VACUUM, and archives of the server are out of reach.
+SQLite leaves deleted rows in free pages, so nothing is deleted here: a new database is built without the
+person, checked, and put into the place of the old one while nobody else can open it. Then copies go, and
+the old file is overwritten before it is unlinked. What a disk keeps of unlinked blocks, and files that were
+handed out, are out of reach: exports are listed, so that somebody can go after them. On PostgreSQL the
+owner's role deletes; dead rows stay until VACUUM, and archives of the server are out of reach.
 """
 
 from __future__ import annotations
@@ -96,11 +96,15 @@ def erase_annotator(path: Path, annotator: str) -> Iterator[Progress | Finished[
 def _ids(store: Store, annotator: str) -> tuple[str, ...]:
     people = store.annotators()
     if annotator not in {person.id for person in people}:
-        raise LabError(f"Nobody of the id {annotator[:40]!r} is in {store.name}.", "Look into the list of people.")
+        raise LabError(
+            f"Nobody of the id {annotator[:40]!r} is in {store.name}.", "Look into the list of people."
+        )
     return (annotator, *(person.id for person in people if person.joined_to == annotator))
 
 
-def _erase(path: Path, ids: tuple[str, ...], exports: tuple[str, ...]) -> Iterator[Progress | Finished[Erased]]:
+def _erase(
+    path: Path, ids: tuple[str, ...], exports: tuple[str, ...]
+) -> Iterator[Progress | Finished[Erased]]:
     yield Progress("Building a database without the person", 0, 3, "steps")
     fresh = path.with_name(f".{secrets.token_hex(8)}.part")
     old = _alone(path)
@@ -129,20 +133,23 @@ def _erase(path: Path, ids: tuple[str, ...], exports: tuple[str, ...]) -> Iterat
     yield Progress("Making a new copy", 2, 3, "steps")
     with open_store(path) as store:
         back_up(store, always=True)
-    yield Finished(f"{gone:,} events are gone; {kept:,} of others stay.", Erased(gone, kept, copies, exports, ids))
+    yield Finished(
+        f"{gone:,} events are gone; {kept:,} of others stay.", Erased(gone, kept, copies, exports, ids)
+    )
 
 
 def _alone(path: Path) -> sqlite3.Connection:
     """The old database, opened so that nobody else has it or can get it."""
     connection = sqlite3.connect(path, timeout=2, isolation_level=None, check_same_thread=False)
     problem = LabError(
-        f"{shown(path)} is open in another window or program.", "Close it everywhere and try again; nothing was changed."
+        f"{shown(path)} is open in another window or program.",
+        "Close it everywhere and try again; nothing was changed.",
     )  # fmt: skip
     try:
         # The journal can be changed only by who is alone; with it, the WAL is folded in and deleted.
         mode = connection.execute("PRAGMA journal_mode=DELETE").fetchone()[0]
         if mode != "delete":
-            raise problem
+            raise problem  # noqa: TRY301 - closed below like every other failure
         connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         connection.execute("BEGIN EXCLUSIVE")
     except sqlite3.OperationalError as error:
@@ -180,7 +187,7 @@ def _copy(old: sqlite3.Connection, connection: Connection, table: Any, ids: Sequ
     """Rows copied and left out."""
     names = [column.name for column in table.columns]
     listed = ", ".join(f'"{name}"' for name in names)
-    cursor = old.execute(f"SELECT {listed} FROM {table.name}")  # noqa: S608 - names of our own tables
+    cursor = old.execute(f"SELECT {listed} FROM {table.name}")
     count = left = 0
     while rows := cursor.fetchmany(_AT_ONCE):
         made = [dict(zip(names, row, strict=True)) for row in rows]
@@ -213,7 +220,8 @@ def _verify(fresh: Path, kept: int, ids: Sequence[str]) -> None:
             count = connection.execute(select(func.count()).select_from(schema.event)).scalar_one()
     if faults or count != kept:
         raise LabError(
-            f"The new database is not sound: {faults[0] if faults else f'{count:,} events'}.", "Nothing was changed."
+            f"The new database is not sound: {faults[0] if faults else f'{count:,} events'}.",
+            "Nothing was changed.",
         )
     for end in ("", "-wal"):
         if any(_holds(Path(f"{fresh}{end}"), id.encode()) for id in ids):
@@ -261,7 +269,7 @@ def _scrub_copies(path: Path) -> int:
 
 
 def rewrite_snapshots(workspace: Any, path: Path, erased_events: frozenset[str]) -> Iterator[Any]:
-    """Publish anew, without the person, each snapshot of this store that holds one of these answers; delete the old.
+    """Publish anew, without the person, each snapshot that holds one of these answers; delete the old one.
 
     Args:
         workspace: A `core.artifacts.Workspace`.
@@ -278,7 +286,9 @@ def rewrite_snapshots(workspace: Any, path: Path, erased_events: frozenset[str])
     for artifact in [*workspace.artifacts("preferences"), *workspace.trashed()]:
         if artifact.kind != "preferences" or artifact.read_only or not _names(artifact.folder, erased_events):
             continue
-        known = {name: value for name, value in artifact.settings.items() if name in ExportSettings.__annotations__}
+        known = {
+            name: value for name, value in artifact.settings.items() if name in ExportSettings.__annotations__
+        }
         if artifact.state == "here" and results.work():
             yield from (
                 event
@@ -300,7 +310,9 @@ def answers_of(store: Store, annotator: str) -> frozenset[str]:
     ids = _ids(store, annotator)
     event = schema.event.c
     with store.reading() as connection:
-        return frozenset(row[0] for row in connection.execute(select(event.id).where(event.annotator.in_(ids))).all())
+        return frozenset(
+            row[0] for row in connection.execute(select(event.id).where(event.annotator.in_(ids))).all()
+        )
 
 
 def _names(folder: Path, events: frozenset[str]) -> bool:
@@ -333,7 +345,10 @@ def erase_on_server(store: Store, annotator: str) -> Erased:
         )
         connection.execute(text("ALTER TABLE event ENABLE TRIGGER event_kept"))
         kept = connection.execute(select(func.count()).select_from(schema.event)).scalar_one()
-    with told(store.name), store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        for table in ("event", "draft", "place", "slot"):
-            connection.execute(text(f"VACUUM FULL {table}"))
+    with (
+        told(store.name),
+        store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+    ):
+        for name in ("event", "draft", "place", "slot"):
+            connection.execute(text(f"VACUUM FULL {name}"))
     return Erased(gone, kept, 0, exports, ids)

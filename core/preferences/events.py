@@ -20,7 +20,8 @@ ANSWERS = ("submit", "revise", "skip")
 DEEDS = (*ANSWERS, "flag")
 """What can be undone."""
 TYPES = (
-    *DEEDS, "undo", "redo", "enter", "rename", "join", "consent", "opt_out", "opt_in", "withdraw", "guidelines",
+    *DEEDS, "undo", "redo", "enter", "rename", "join", "consent", "opt_out", "opt_in", "withdraw",
+    "guidelines",
 )  # fmt: skip
 
 Key = tuple[str, int]

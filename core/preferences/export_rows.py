@@ -1,8 +1,8 @@
 """The rows of each format, made from rankings; what they are written to is `exporting.py`'s business.
 
-TRL's formats: https://huggingface.co/docs/trl/dataset_formats. Prompts are explicit, because a prompt found as
-the common beginning of two answers swallows their own first letters. Completions as text begin with white space
-of their own: TRL adds none.
+TRL's formats: https://huggingface.co/docs/trl/dataset_formats. Prompts are explicit, because a prompt found
+as the common beginning of two answers swallows their own first letters. Completions as text begin with
+white space of their own: TRL adds none.
 """
 
 from __future__ import annotations
@@ -139,7 +139,8 @@ def kto_rows(results: Results, settings: ExportSettings, name: Callable[[str], s
         text = next(output.text for output in item.outputs if output.id == id)
         rows[split_of(item.prompt, settings.validation)].append(
             {
-                "prompt": prompt_text(item.prompt), "completion": _spaced(text), "label": said[True] > said[False],
+                "prompt": prompt_text(item.prompt), "completion": _spaced(text),
+                "label": said[True] > said[False],
                 "votes": max(said.values()), "against": min(said[True], said[False]), "prompt_id": item_id,
             }
         )  # fmt: skip
@@ -229,7 +230,8 @@ def _output(output: Any, settings: ExportSettings) -> Row:
 
 def _annotation(one: Ranking, settings: ExportSettings, name: Callable[[str], str], day: int) -> Row:
     facts: Row = {
-        "annotation_id": one.event_id, "annotator": name(one.annotator), "tiers": [list(tier) for tier in one.tiers],
+        "annotation_id": one.event_id, "annotator": name(one.annotator),
+        "tiers": [list(tier) for tier in one.tiers],
         "unranked": list(one.unranked), "all_bad": one.all_bad, "mode": one.mode, "attempt": one.attempt,
         "flags": {id: list(named) for id, named in one.flags.items()}, "ratings": dict(one.ratings),
         "pairs": [[judged.left, judged.right, judged.verdict] for judged in one.pairs],
@@ -242,7 +244,12 @@ def _annotation(one: Ranking, settings: ExportSettings, name: Callable[[str], st
 
 
 def _passed(what: str, one: Passed, settings: ExportSettings, name: Callable[[str], str]) -> Row:
-    facts: Row = {"what": what, "annotator": name(one.annotator), "reason": one.reason, "flags": list(one.flags)}
+    facts: Row = {
+        "what": what,
+        "annotator": name(one.annotator),
+        "reason": one.reason,
+        "flags": list(one.flags),
+    }
     if settings.comments and one.comment:
         facts["comment"] = one.comment
     return facts
@@ -251,7 +258,8 @@ def _passed(what: str, one: Passed, settings: ExportSettings, name: Callable[[st
 def table_rows(results: Results, settings: ExportSettings, name: Callable[[str], str]) -> list[list[str]]:
     """A row for each output of each ranking, with a header: for a spreadsheet."""
     header = [
-        "prompt_id", "prompt", "category", "is_gold", "annotator", "attempt", "output_id", "output", "model", "rank",
+        "prompt_id", "prompt", "category", "is_gold", "annotator", "attempt", "output_id", "output",
+        "model", "rank",
         "rating", "flags", "all_bad", "shown_place", "active_seconds", "split",
     ]  # fmt: skip
     if settings.comments:
@@ -269,7 +277,8 @@ def table_rows(results: Results, settings: ExportSettings, name: Callable[[str],
                 item.id, prompt_text(item.prompt), item.category, str(item.kind == GOLD), name(one.annotator),
                 str(one.attempt), output.id, output.text,
                 " + ".join(maker.model for maker in output.makers) if settings.models else "", rank,
-                str(one.ratings.get(output.id, "")), ", ".join(one.flags.get(output.id, ())), str(one.all_bad),
+                str(one.ratings.get(output.id, "")), ", ".join(one.flags.get(output.id, ())),
+                str(one.all_bad),
                 str(place.get(output.id, "")), f"{one.active_ms / 1000:.1f}",
                 split_of(item.prompt, settings.validation),
             ]  # fmt: skip

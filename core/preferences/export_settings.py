@@ -36,11 +36,12 @@ class ExportSettings:
         help="A row for each person, or one for each two outputs by majority; even votes are left out.",
     )  # fmt: skip
     at_least: int = setting(
-        1, title="Votes", help="Votes that the better output needs, by majority.", unit="people", low=1, high=100,
-        more_means="Fewer and surer pairs.",
+        1, title="Votes", help="Votes that the better output needs, by majority.", unit="people", low=1,
+        high=100, more_means="Fewer and surer pairs.",
     )  # fmt: skip
     ties: bool = setting(
-        False, help="Write ties too, to a file of their own with the label 0.5; the strict files leave them out."
+        False,
+        help="Write ties too, to a file of their own with the label 0.5; the strict files leave them out.",
     )
     all_bad: bool = setting(
         False, title="Also of “all bad”", help="Write pairs of items whose outputs somebody called all bad."
@@ -52,6 +53,8 @@ class ExportSettings:
     comments: bool = setting(False, help="Write people's comments, which may tell who they are.")
     models: bool = setting(True, help="Write who made each output.")
     fresh: bool = setting(
-        True, title="New pseudonyms", help="Name people anew in this export, so that two exports cannot be joined."
+        True,
+        title="New pseudonyms",
+        help="Name people anew in this export, so that two exports cannot be joined.",
     )
     license: str = setting("unknown", help="License of the dataset, as the card names it.")

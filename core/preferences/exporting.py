@@ -95,7 +95,7 @@ def _notes(results: Results, settings: ExportSettings) -> tuple[str, ...]:
     people = {one.annotator for one in results.rankings}
     if 0 < len(people) < SMALL:
         notes.append(
-            f"{len(people)} people ranked: below {SMALL}, times and style may tell who is who behind a pseudonym."
+            f"{len(people)} people ranked: below {SMALL}, times and style may tell who is behind a pseudonym."
         )
     found: dict[str, int] = {}
     for item in results.items.values():
@@ -108,7 +108,9 @@ def _notes(results: Results, settings: ExportSettings) -> tuple[str, ...]:
         notes.append("Comments are written: read them first, they may tell who wrote them.")
     notes += [f"{count:,} prompts or comments hold what looks like {kind}." for kind, count in found.items()]
     if results.conflicts:
-        notes.append(f"{len(results.conflicts):,} items were answered twice on two machines; the later answer counts.")
+        notes.append(
+            f"{len(results.conflicts):,} items were answered twice on two machines; the later answer counts."
+        )
     return tuple(notes)
 
 
@@ -134,11 +136,15 @@ def export_dataset(
     folder = Path(os.path.abspath(folder))
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
-        raise LabError(f"The format {''.join(unknown[:1])!r} is unknown.", f"Formats are {', '.join(FORMATS)}.")
+        raise LabError(
+            f"The format {''.join(unknown[:1])!r} is unknown.", f"Formats are {', '.join(FORMATS)}."
+        )
     if os.path.lexists(folder):
         raise LabError(f"{shown(folder)} exists already.", "Choose another name; nothing is overwritten.")
     if not results.work():
-        raise LabError("There is no ranking to write.", "Rank some items first, or merge the files of others.")
+        raise LabError(
+            "There is no ranking to write.", "Rank some items first, or merge the files of others."
+        )
     return _export(results, folder, settings, formats, secret or new_secret())
 
 
@@ -165,7 +171,7 @@ def write_files(
     results: Results, folder: Path, settings: ExportSettings, formats: Sequence[str], secret: bytes,
     agreement: Agreement | None,
 ) -> Generator[Progress, None, dict[str, dict[str, int]]]:  # fmt: skip
-    """Write all files of a dataset into a folder, read each back, and return how many rows each format has."""
+    """Write all files of a dataset, read each back, and return how many rows each format has."""
     counts: dict[str, dict[str, int]] = {}
     left: dict[str, Mapping[str, int]] = {}
 
@@ -224,10 +230,13 @@ def _write_table(path: Path, table: list[list[str]]) -> None:
     durable.write_file(path, csv_text(table).encode("utf-8"))
     back = csv_rows(decode_text(read_bytes(path, _MOST), shown(path)))
     if back != table:
-        raise _changed(path, next((at for at, (a, b) in enumerate(zip(back, table, strict=False)) if a != b), 0) + 1)
+        raise _changed(
+            path, next((at for at, (a, b) in enumerate(zip(back, table, strict=False)) if a != b), 0) + 1
+        )
 
 
 def _changed(path: Path, row: int) -> LabError:
     return LabError(
-        f"{shown(path)} does not read back as it was written, at row {row:,}.", "Check the disk and try again."
+        f"{shown(path)} does not read back as it was written, at row {row:,}.",
+        "Check the disk and try again.",
     )

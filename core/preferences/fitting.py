@@ -1,7 +1,7 @@
 """Strengths of things that were compared: Bradley–Terry from wins, Plackett–Luce from whole rankings.
 
-Both are maxima of a concave likelihood, found by Newton's method with Σθ = 0. They exist only where every thing
-is beaten, over a chain of others, by every other one (L. R. Ford, 1957); `connected` says so.
+Both are maxima of a concave likelihood, found by Newton's method with Σθ = 0. They exist only where every
+thing is beaten, over a chain of others, by every other one (L. R. Ford, 1957); `connected` says so.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def plackett_luce(patterns: Sequence[Pattern], weights: Numbers, count: int, rid
 
 
 def _stages(patterns: Sequence[Pattern], count: int) -> tuple[Numbers, Numbers, np.ndarray]:
-    """Every choice in every ranking: how often each thing could be chosen, and was; the last one is no choice."""
+    """Every choice in every ranking: how often each thing could be chosen, and was."""
     could, was, owner = [], [], []
     for number, pattern in enumerate(patterns):
         left = np.zeros(count)

@@ -1,7 +1,7 @@
 """One person's answers as one file: what a pupil puts into the class folder or onto a stick.
 
-A file of JSON Lines, not a database: a share may hold it. It appears by one rename, holds this person's events
-alone, and its first line has the hash of all others, so that a half-copied one is noticed.
+A file of JSON Lines, not a database: a share may hold it. It appears by one rename, holds this person's
+events alone, and its first line has the hash of all others, so that a half-copied one is noticed.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ class HandedIn:
 def event_rows(store: Store, annotator: str | None = None) -> list[EventRow]:
     """The events of a store, or of one person, in order."""
     columns = schema.event.c
-    wanted = select(*(columns[name] for name in COLUMNS)).order_by(columns.annotator, columns.turn, columns.seq)
+    wanted = select(*(columns[name] for name in COLUMNS)).order_by(
+        columns.annotator, columns.turn, columns.seq
+    )
     if annotator is not None:
         wanted = wanted.where(columns.annotator == annotator)
     with store.reading() as connection:
@@ -137,10 +139,16 @@ def _read(path: Path) -> tuple[dict[str, Any], bytes]:
     first, _, body = read_bytes(path, _AT_MOST).partition(b"\n")
     name = shown(path)
     header = parse_json(decode_text(first[:100_000], name), name) if first.startswith(b"{") else None
-    if not isinstance(header, dict) or header.get("kind") != _KIND or not isinstance(header.get("format"), int):
+    if (
+        not isinstance(header, dict)
+        or header.get("kind") != _KIND
+        or not isinstance(header.get("format"), int)
+    ):
         raise LabError(f"{name} holds no answers of LLM Lab.", f"Choose a file that ends in {ENDING}.")
     if header["format"] > FORMAT:
-        raise LabError(f"{name} has format {header['format']}; this LLM Lab reads {FORMAT}.", "Update LLM Lab.")
+        raise LabError(
+            f"{name} has format {header['format']}; this LLM Lab reads {FORMAT}.", "Update LLM Lab."
+        )
     if hashlib.sha256(body).hexdigest() != header.get("body_sha256"):
         raise LabError(f"{name} is cut short or was changed.", _AGAIN)
     return header, body

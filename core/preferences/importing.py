@@ -1,11 +1,11 @@
 """Prompts and candidates of other people: text, CSV or JSON Lines, read whole or not at all.
 
     text    a prompt a line, or a prompt a paragraph
-    CSV     a header with "prompt"; "category", "output 1", "output 2", … and "model 1", … where they are given
+    CSV     a header with "prompt"; "category", "output 1", … and "model 1", … where they are given
     JSONL   {"prompt": …, "category": …, "outputs": ["…", {"text": …, "model": …, "settings": {…}}]}
 
-`Imported` names every fault by its line; `checked` gives the prompts only where there is none. Text stays what
-it is: nothing in it is run, cleaned or cut.
+`Imported` names every fault by its line; `checked` gives the prompts only where there is none. Text stays
+what it is: nothing in it is run, cleaned or cut.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def _csv(text: str, _form: str) -> Found:
     if "prompt" not in names or len(set(names)) != len(names):
         yield (
             1,
-            f'the first line is {quoted(",".join(header), 60)}; it must name the columns once, "prompt" among them',
+            f'the first line is {quoted(",".join(header), 60)}; it must name each column once, and "prompt"',
         )
         return
     for line, row in rows[1:]:
@@ -213,7 +213,9 @@ def _of_row(row: dict[str, str]) -> DraftPrompt | str:
     for name, value in row.items():
         found = _COLUMN.fullmatch(name)
         if found and value.strip():
-            outputs.append({"text": value, "model": row.get(f"model {found[1]}", row.get(f"model_{found[1]}", ""))})
+            outputs.append(
+                {"text": value, "model": row.get(f"model {found[1]}", row.get(f"model_{found[1]}", ""))}
+            )
     return _of_values({"prompt": row["prompt"], "category": row.get("category", ""), "outputs": outputs})
 
 

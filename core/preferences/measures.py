@@ -1,7 +1,7 @@
 """Measures of agreement as formulas, each with a worked example; nan where one is undefined, never zero.
 
-Percent agreement, Kendall's τ-b and W, Krippendorff's α, Fleiss' κ. What they are applied to is `agreement.py`'s
-business. Letters: m raters, K outputs, n_c how often the value c was given.
+Percent agreement, Kendall's τ-b and W, Krippendorff's α, Fleiss' κ. What they are applied to is
+`agreement.py`'s business. Letters: m raters, K outputs, n_c how often the value c was given.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def kendall_w(ranks: Sequence[Sequence[float]]) -> float:
         return NAN
     middle, ties = np.empty_like(given), 0
     for row, one in enumerate(given):
-        values, inverse, sizes = np.unique(one, return_inverse=True, return_counts=True)
+        _, inverse, sizes = np.unique(one, return_inverse=True, return_counts=True)
         ends = np.cumsum(sizes)
         middle[row] = (ends - (sizes - 1) / 2)[inverse]
         ties += int((sizes**3 - sizes).sum())
@@ -61,13 +61,13 @@ def kendall_w(ranks: Sequence[Sequence[float]]) -> float:
 
 
 def coincidences(ratings: Numbers, values: Sequence[float]) -> Numbers:
-    """Krippendorff's matrix o_ck of ratings (raters × units, nan where missing); units with one rating drop out."""
+    """Krippendorff's matrix o_ck of raters × units, nan where missing; units with one rating drop out."""
     hits = np.stack([(ratings == value) for value in values]).astype(float)  # (C, m, units)
     counts = hits.sum(1)  # (C, units)
     per_unit = counts.sum(0)
     kept = counts[:, per_unit > 1]
     weight = 1 / (per_unit[per_unit > 1] - 1)
-    return (kept * weight) @ kept.T - np.diag((kept * weight).sum(1))  # type: ignore[no-any-return]
+    return np.asarray((kept * weight) @ kept.T - np.diag((kept * weight).sum(1)))
 
 
 def alpha_of(pairs: Numbers, values: Sequence[float], level: str = "ordinal") -> float:
@@ -105,16 +105,16 @@ def _distances(of_value: Numbers, values: Numbers, level: str) -> Numbers:
     apart = np.subtract.outer(values, values)
     match level:
         case "nominal":
-            return (apart != 0).astype(float)
+            return np.asarray(apart != 0, float)
         case "ordinal":
             ends = np.cumsum(of_value)
             middle = ends - of_value / 2
-            return np.subtract.outer(middle, middle) ** 2  # type: ignore[no-any-return]
+            return np.asarray(np.subtract.outer(middle, middle) ** 2)
         case "interval":
-            return apart**2  # type: ignore[no-any-return]
+            return np.asarray(apart**2)
         case "ratio":
             sums = np.add.outer(values, values)
-            return np.divide(apart, sums, out=np.zeros_like(apart), where=sums != 0) ** 2  # type: ignore[no-any-return]
+            return np.asarray(np.divide(apart, sums, out=np.zeros_like(apart), where=sums != 0) ** 2)
     raise ValueError(f"level {level!r}")
 
 

@@ -1,8 +1,9 @@
 """Answers from many machines put together: databases and files that were handed in.
 
 The same task is recognized by its content. An event that is there already is passed over, so merging twice
-changes nothing. Two answers of the same person to the same item that did not know of each other are both kept;
-the later one counts, and it is reported. A file that is not of this task, or damaged, is named and left alone.
+changes nothing. Two answers of the same person to the same item that did not know of each other are both
+kept; the later one counts, and it is reported. A file that is not of this task, or damaged, is named and
+left alone.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class MergeReport:
 
 
 def merge_into(store: Store, paths: Sequence[Path]) -> Iterator[Progress | Merged | Finished[MergeReport]]:
-    """Take the events of other databases and handed-in files into a store; each file as a whole or not at all.
+    """Take the events of databases and handed-in files into a store; each file whole or not at all.
 
     Raises:
         LabError: No file was given, or the store is open for reading only.
@@ -115,7 +116,8 @@ def _merge(store: Store, paths: Sequence[Path]) -> Iterator[Progress | Merged | 
     report = MergeReport(tuple(done))
     faults = f" {len(report.faults):,} files gave nothing." if report.faults else ""
     yield Finished(
-        f"{report.new:,} new events from {len(paths):,} files; {len(report.conflicts):,} conflicts.{faults}", report
+        f"{report.new:,} new events from {len(paths):,} files; {len(report.conflicts):,} conflicts.{faults}",
+        report,
     )
 
 
@@ -134,7 +136,8 @@ def _rows_of(store: Store, path: Path, outputs: dict[str, frozenset[str]]) -> li
 def _check_task(store: Store, sha256: str, path: Path) -> None:
     if sha256 != store.task.sha256:
         raise LabError(
-            f"{shown(path)} belongs to another task.", f"Choose files of “{store.task.name}”, made from its .llmlab."
+            f"{shown(path)} belongs to another task.",
+            f"Choose files of “{store.task.name}”, made from its .llmlab.",
         )
 
 
@@ -144,7 +147,10 @@ def _take(store: Store, path: Path, rows: Sequence[EventRow]) -> Merged:
         known = _known(connection, [row.id for row in rows])
         new = [row for row in rows if row.id not in known]
         changed = tuple(row.id for row in rows if row.id in known and known[row.id] != row)
-        before = {id: len(fold(row.event() for row in some).conflicts) for id, some in _people(known.values()).items()}
+        before = {
+            id: len(fold(row.event() for row in some).conflicts)
+            for id, some in _people(known.values()).items()
+        }
         for start in range(0, len(new), _AT_ONCE):
             connection.execute(insert(schema.event), [row.values() for row in new[start : start + _AT_ONCE]])
         key = f"merged {os.path.abspath(path)}"
@@ -166,7 +172,7 @@ def _take(store: Store, path: Path, rows: Sequence[EventRow]) -> Merged:
 
 def _known(connection: Connection, ids: Sequence[str]) -> dict[str, EventRow]:
     columns = schema.event.c
-    found = {}
+    found: dict[str, EventRow] = {}
     for start in range(0, len(ids), 500):
         wanted = select(*(columns[name] for name in COLUMNS)).where(columns.id.in_(ids[start : start + 500]))
         found |= {row.id: EventRow(*row) for row in connection.execute(wanted).all()}
@@ -184,7 +190,13 @@ def task_of(store: Store) -> Task:
     """The task of a store, items and all: to hand it out again, or to begin an empty store of it."""
     facts = store.task
     return Task(
-        facts.id, facts.name, facts.created, facts.guidelines, facts.settings, tuple(store.items()), facts.key_id
+        facts.id,
+        facts.name,
+        facts.created,
+        facts.guidelines,
+        facts.settings,
+        tuple(store.items()),
+        facts.key_id,
     )
 
 

@@ -1,7 +1,7 @@
 """Answers that could not be sent because the server is away: kept on this machine, in order, until they are.
 
-A small SQLite file with the same care as a store: WAL, synchronous FULL. What is kept is sent under the id that it
-was first given, so an answer whose acknowledgment was lost on the way counts once.
+A small SQLite file with the same care as a store: WAL, synchronous FULL. What is kept is sent under the id
+that it was first given, so an answer whose acknowledgment was lost on the way counts once.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Outbox:
             _metadata.create_all(connection)
 
     def keep(self, server: str, row: EventRow) -> None:
-        """Keep an event; when this returns, it has reached the disk. An id that is kept already stays as it is."""
+        """Keep an event; when this returns, it has reached the disk. A known id stays as it is."""
         with self._writing() as connection:
             known = connection.execute(select(_waiting.c.id).where(_waiting.c.id == row.id)).one_or_none()
             if known is None:

@@ -1,7 +1,7 @@
 """Rankings as pairs of a better and a worse output: which pairs, with what weight, and by how many votes.
 
-Tiers of sizes t₁ … t_m over K outputs hold C(K, 2) − Σ C(t, 2) pairs with a winner. Outputs that nobody ranked
-make no pairs among themselves.
+Tiers of sizes t₁ … t_m over K outputs hold C(K, 2) − Σ C(t, 2) pairs with a winner. Outputs that nobody
+ranked make no pairs among themselves.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def pairs_of(ranking: Ranking, taken: str = "all", *, ties: bool = False) -> tup
     """The pairs of one ranking.
 
     Args:
-        taken: "all"; "adjacent" tiers only; "best-worst": the first tier against the last; "best-random": one of
-            the first tier against one other, chosen by a hash.
+        taken: "all"; "adjacent" tiers only; "best-worst": the first tier against the last; "best-random": one
+            of the first tier against one other, chosen by a hash.
         ties: Whether pairs within a tier are kept, as ties.
 
     >>> [(pair.chosen, pair.rejected) for pair in pairs_of(Ranking("ada", "i", (("b",), ("a", "c"))))]
@@ -67,7 +67,10 @@ def pairs_of(ranking: Ranking, taken: str = "all", *, ties: bool = False) -> tup
     tiers = [*ranking.tiers, ranking.unranked] if ranking.unranked else list(ranking.tiers)
     found = list(_won(ranking, tiers, taken))
     equal = [
-        (a, b) for tier in (ranking.tiers if ties else ()) for at, a in enumerate(tier) for b in tier[at + 1 :]
+        (a, b)
+        for tier in (ranking.tiers if ties else ())
+        for at, a in enumerate(tier)
+        for b in tier[at + 1 :]
     ]
     total = len(found) + len(equal)
     return tuple(
@@ -103,7 +106,7 @@ def _won(ranking: Ranking, tiers: Sequence[Sequence[str]], taken: str) -> Iterat
 
 
 def put_together(pairs: Iterable[Pair], *, at_least: int = 1, ties: bool = False) -> tuple[Pair, ...]:
-    """One pair for each two outputs of an item, by majority; two that are even are left out, or kept as a tie.
+    """One pair for each two outputs of an item, by majority; an even vote is left out, or kept as a tie.
 
     Args:
         pairs: One person each, ties included.

@@ -1,7 +1,8 @@
 """Ranking by pairs: which two outputs to show next, and the order that the verdicts make.
 
-Outputs are inserted one after the other by binary search (about K log₂ K comparisons); a tie puts an output into
-the tier it was compared with. "Both bad" is a tie here; that an item's outputs are all bad is the answer's own mark.
+Outputs are inserted one after the other by binary search (about K log₂ K comparisons); a tie puts an output
+into the tier it was compared with. "Both bad" is a tie here; that an item's outputs are all bad is the
+answer's own mark.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Whether the answers can be trusted: gold, self-consistency, position, length, time, drift, disagreement.
 
-Nothing here names one person where the group has fewer than five people: a figure about one of four is a mark.
+Nothing here names one person where the group has fewer than five people: a figure about one of four is a
+mark.
 """
 
 from __future__ import annotations
@@ -138,7 +139,8 @@ def measure_quality(results: Results) -> Quality:
     consistency = _consistency(results, results.repeats)
     return Quality(
         gold_share(results, results.rankings), consistency, len(results.repeats), position_of(work),
-        _length(results, work), _time(results, work), _drift(work, votes), _disagreement(results), people, why,
+        _length(results, work), _time(results, work), _drift(work, votes), _disagreement(results), people,
+        why,
     )  # fmt: skip
 
 
@@ -221,9 +223,7 @@ def _length(results: Results, rankings: Iterable[Ranking]) -> Length:
 def _time(results: Results, rankings: Sequence[Ranking]) -> Time:
     seconds = [one.active_ms / 1000 for one in rankings]
     hasty = sum(_is_hasty(results, one) for one in rankings)
-    return Time(
-        median(seconds) if seconds else None, sum(seconds) / 3600, Share(hasty, len(rankings))
-    )
+    return Time(median(seconds) if seconds else None, sum(seconds) / 3600, Share(hasty, len(rankings)))
 
 
 def _is_hasty(results: Results, ranking: Ranking) -> bool:

@@ -1,8 +1,8 @@
 """What a person is given next: practice first, then the work in order, and repeats at the end or a day later.
 
-Where only some people rank each item (`overlap`), an item is claimed: a slot is leased for half an hour, in one
-statement that no second person can win too. A lease that ran out goes to someone else; an answer that comes late
-all the same is kept.
+Where only some people rank each item (`overlap`), an item is claimed: a slot is leased for half an hour, in
+one statement that no second person can win too. A lease that ran out goes to someone else; an answer that
+comes late all the same is kept.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def is_repeated(item: str, annotator: str, percent: int) -> bool:
 
 
 def claim(connection: Connection, annotator: str, out: Collection[str], now: float) -> str | None:
-    """Lease a slot of the next item that this person has not touched; its id, or None where there is none now.
+    """Lease a slot of the next item that this person has not touched; its id, or None where none is free.
 
     Raises:
         IntegrityError: A second window of the same person was faster: the transaction must begin anew.
@@ -110,7 +110,7 @@ def _extend(connection: Connection, annotator: str, item: str, now: float) -> No
 
 
 def next_lease_ends(connection: Connection, annotator: str, now: float) -> float | None:
-    """When the first item that others hold may be free again, in seconds since 1970; None where none is held."""
+    """When the first item that others hold may be free again, in seconds since 1970, or None."""
     slot = schema.slot.c
     held = select(func.min(slot.until)).where(
         slot.done.is_(False), slot.annotator.is_not(None), slot.annotator != annotator, slot.until >= now
@@ -120,7 +120,7 @@ def next_lease_ends(connection: Connection, annotator: str, now: float) -> float
 
 
 def settle(connection: Connection, annotator: str, item: str, *, done: bool, now: float) -> None:
-    """Mark the person's slot of an item as answered (or not any more); one more is made where the person has none."""
+    """Mark the person's slot of an item as answered, or not any more; where there is none, one is made."""
     slot = schema.slot.c
     mine = and_(slot.item == item, slot.annotator == annotator)
     if connection.execute(

@@ -1,8 +1,8 @@
 """What can still be read of a damaged store, put into a new one; the damaged file is never written to.
 
-Rows come straight off the pages (`sqlite_pages.py`) and are believed only where they fit: an item by its hash, an
-event by what an event can be. Where the task's header or some items are lost, the .llmlab file of the task brings
-them back; answers whose item is lost are written beside, as JSON Lines.
+Rows come straight off the pages (`sqlite_pages.py`) and are believed only where they fit: an item by its
+hash, an event by what an event can be. Where the task's header or some items are lost, the .llmlab file of
+the task brings them back; answers whose item is lost are written beside, as JSON Lines.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def _rescue(path: Path, folder: Path, task: Task | None) -> Iterator[Progress | 
             if number % _AT_ONCE == 0:
                 yield Progress("Reading what can be read", number, None, "rows")
     except OSError as error:
-        raise LabError(f"{shown(path)} cannot be read: {error.strerror}.", "Copy it from its disk first.") from error
+        raise LabError(
+            f"{shown(path)} cannot be read: {error.strerror}.", "Copy it from its disk first."
+        ) from error
     made = _task(found, task)
     outputs = {
         item.id: frozenset(output.id for output in item.outputs)
@@ -156,7 +158,7 @@ def _task(found: _Found, given: Task | None) -> Task | None:
             return Task(task.id, task.name, task.created, task.guidelines, task.settings, items, task.key_id)
         if given is not None and given.sha256 != sha256:
             raise LabError(
-                f"“{given.name}” is another task than the damaged file's.", "Choose the .llmlab file that it was made from."
+                f"“{given.name}” is another task than the damaged file's.",
+                "Choose the .llmlab file that it was made from.",
             )
     return given
-

@@ -1,7 +1,7 @@
 """What people said, read out of a store: the rankings that count, by item and by person.
 
-Rankings are those that were not undone and not revised since. People who withdrew are left out; those who were
-joined count as one. Nothing is computed here.
+Rankings are those that were not undone and not revised since. People who withdrew are left out; those who
+were joined count as one. Nothing is computed here.
 """
 
 from __future__ import annotations
@@ -157,17 +157,20 @@ def read_results(store: Store) -> Results:
         known = people.get(annotator)
         who = (known.joined_to or annotator) if known else annotator
         for passed, types in ((skips, state.answers), (flagged, state.flags)):
-            passed += [_passed(who, chain[-1], rows) for chain in types.values() if chain[-1].type in ("skip", "flag")]
+            passed += [
+                _passed(who, chain[-1], rows)
+                for chain in types.values()
+                if chain[-1].type in ("skip", "flag")
+            ]
         for key, event in _counting(state):
             if (who, *key) in taken:
                 conflicts.append((event.id, event.id))
                 continue
             taken.add((who, *key))
             rankings.append(_ranking(who, event, rows[event.id]))
-    wanted = {one.item_id for one in (*rankings, *skips, *flagged)}
+    wanted = {one.item_id for one in rankings} | {one.item_id for one in (*skips, *flagged)}
     items = {item.id: item for item in store.items() if item.id in wanted} if wanted else {}
-    kinds = {GOLD: rankings, WORK: rankings}
-    first = [one for one in rankings if items[one.item_id].kind in kinds and not one.attempt]
+    first = [one for one in rankings if items[one.item_id].kind in (WORK, GOLD) and not one.attempt]
     return Results(
         store.task, items, tuple(first), tuple(one for one in rankings if one.attempt),
         tuple(one for one in rankings if items[one.item_id].kind == PRACTICE and not one.attempt),
@@ -188,18 +191,20 @@ def _people(store: Store) -> Iterator[tuple[str, list[Event], dict[str, Any]]]:
     columns = schema.event.c
     with store.reading() as connection:
         rows = connection.execute(
-            select(columns).where(columns.annotator != "").order_by(columns.annotator, columns.turn)
+            select(schema.event).where(columns.annotator != "").order_by(columns.annotator, columns.turn)
         ).yield_per(2_000)
-        annotator, events, said = "", [], {}
+        annotator = ""
+        events: list[Event] = []
+        said: dict[str, Any] = {}
         for row in rows:
             if row.annotator != annotator:
                 if events:
                     yield annotator, events, said
                 annotator, events, said = row.annotator, [], {}
+            item, before = row.item or "", row.supersedes or ""
             events.append(
-                Event(row.id, annotator, row.turn, row.type, row.item or "", row.attempt, row.supersedes or "",
-                      row.client_time)
-            )  # fmt: skip
+                Event(row.id, annotator, row.turn, row.type, item, row.attempt, before, row.client_time)
+            )
             said[row.id] = row
         if events:
             yield annotator, events, said

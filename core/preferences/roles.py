@@ -1,7 +1,7 @@
 """Who may do what on a PostgreSQL server: the role that made the tables owns them, annotators only add.
 
-Annotators' role cannot change, delete or truncate what was saved, whatever program it uses; the owner can erase a
-person (`erasing.erase_on_server`).
+Annotators' role cannot change, delete or truncate what was saved, whatever program it uses; the owner can
+erase a person (`erasing.erase_on_server`).
 """
 
 from __future__ import annotations

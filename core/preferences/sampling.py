@@ -73,7 +73,9 @@ def sample_outputs(
         raise LabError("There is no prompt or no model to sample from.", "Choose at least one of each.")
     for source in sources:
         source.loaded.needed_tokenizer()
-    return _sample(prompts, sources, settings, temperatures, {(s.prompt_index, s.output_index): s for s in have})
+    return _sample(
+        prompts, sources, settings, temperatures, {(s.prompt_index, s.output_index): s for s in have}
+    )
 
 
 def _sample(
@@ -136,6 +138,7 @@ def _output(
         if folded(text) not in known or temperature == 0:
             break
     facts = {
-        "temperature": temperature, "top_p": settings.top_p, "max_tokens": settings.max_tokens, "seed": chosen.seed,
+        "temperature": temperature, "top_p": settings.top_p, "max_tokens": settings.max_tokens,
+        "seed": chosen.seed,
     }  # fmt: skip
     return Sampled(at, number, text, Maker(source.name, facts))

@@ -22,7 +22,7 @@ class SampleSettings:
     )  # fmt: skip
     temperatures: str = setting(
         "0, 0.7, 1.2, 1.6",
-        help="Temperatures, with commas: the outputs take them in turn. Different ones give different quality.",
+        help="Temperatures, with commas: the outputs take them in turn. Different ones differ in quality.",
     )
     top_p: float = setting(1.0, title="Top-p", help="Keep tokens until they add up to p.", low=0.01, high=1.0)
     max_tokens: int = setting(80, help="How long an output is at most.", unit="tokens", low=1, high=4096)

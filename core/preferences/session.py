@@ -155,7 +155,9 @@ class Session:
         self.annotator = annotator
         self._outbox = outbox
         self._known_ids: set[str] = set()
-        self._items: dict[str, Item] = {}  # those shown last: an answer is checked also while a server is away
+        self._items: dict[
+            str, Item
+        ] = {}  # those shown last: an answer is checked also while a server is away
         self._entries = {entry.id: entry for entry in store.entries()}
         self._state = Folded()
         self._seq = 0
@@ -170,7 +172,7 @@ class Session:
     # What is shown
 
     def resume(self) -> Shown | None:
-        """Exactly where the person was: the item that was open last, unless it is done and nothing was begun."""
+        """Exactly where the person was: the item that was open last, unless it is done."""
         with self.store.reading() as connection:
             self._refresh(connection)
             key = self._place(connection)
@@ -240,9 +242,7 @@ class Session:
         return None if done or self._entries[key[0]].category in self.opted_out() else key
 
     def _put_place(self, connection: Connection, key: Key) -> None:
-        _put(
-            connection, schema.place, ("annotator",), annotator=self.annotator, item=key[0], attempt=key[1]
-        )
+        _put(connection, schema.place, ("annotator",), annotator=self.annotator, item=key[0], attempt=key[1])
 
     def _still_held(self, connection: Connection, key: Key) -> bool:
         """Hold on to the item where the person was; False where its lease ran out and others have it."""
@@ -328,7 +328,8 @@ class Session:
         event = self.store.event(self.annotator, 0, "draft")
         with self.store.writing() as connection:
             _put(
-                connection, schema.draft, ("annotator", "item", "attempt"), annotator=self.annotator, item=item_id,
+                connection, schema.draft, ("annotator", "item", "attempt"), annotator=self.annotator,
+                item=item_id,
                 attempt=attempt, payload=as_json(dict(draft.values)), saved=event.time,
             )  # fmt: skip
             _put(
@@ -436,7 +437,13 @@ class Session:
         if type == "submit" and before is not None:
             type = "revise"
         return self.store.event(
-            self.annotator, turn, type, id=id, item=key[0], attempt=key[1], supersedes=before.id if before else ""
+            self.annotator,
+            turn,
+            type,
+            id=id,
+            item=key[0],
+            attempt=key[1],
+            supersedes=before.id if before else "",
         )
 
     # While a server is away
@@ -446,7 +453,8 @@ class Session:
     ) -> Saved:
         event = self._answer_event(type, key, id, self._state.last[0] + 1)
         outbox.keep(self.store.name, EventRow(
-            event.id, event.annotator, event.turn, event.type, event.item, event.attempt, event.supersedes or None,
+            event.id, event.annotator, event.turn, event.type, event.item, event.attempt,
+            event.supersedes or None,
             as_json(list(shown)), as_json(values), event.time, app_version(),
         ))  # fmt: skip
         self._accept(event)
@@ -655,7 +663,7 @@ class Session:
         return frozenset(out)
 
     def key_of(self, item_id: str) -> Tiers | None:
-        """The known order of a practice item, once this person has answered it; None before and for others."""
+        """The known order of a practice item, once this person has answered it; else None."""
         if self._entries[item_id].kind != PRACTICE or self._state.active((item_id, 0)) is None:
             return None
         return self.store.item(item_id).key
@@ -696,8 +704,10 @@ class Session:
         if not rows:
             return
         fresh = [
-            Event(row.id, self.annotator, row.turn, row.type, row.item or "", row.attempt, row.supersedes or "",
-                  row.client_time)
+            Event(
+                row.id, self.annotator, row.turn, row.type, row.item or "", row.attempt, row.supersedes or "",
+                row.client_time,
+            )
             for row in rows
         ]  # fmt: skip
         for event in fresh:

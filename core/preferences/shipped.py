@@ -1,7 +1,8 @@
 """What one can rank at once: everyday prompts with ready candidates, and prompts of the small world.
 
 The sixty everyday prompts are our own; their outputs were sampled from SmolLM2-135M-Instruct at four
-temperatures, the settings beside each. Outputs with words that do not belong into a classroom were drawn again.
+temperatures, the settings beside each. Outputs with words that do not belong into a classroom were drawn
+again.
 """
 
 from __future__ import annotations
@@ -43,11 +44,13 @@ def shipped_sets() -> tuple[ShippedSet, ...]:
     return (
         ShippedSet(
             "everyday", "Everyday prompts",
-            "Sixty prompts from home and school, each with four outputs of SmolLM2 at four temperatures.", 60, True,
+            "Sixty prompts from home and school, each with four outputs of SmolLM2 at four temperatures.",
+            60, True,
         ),
         ShippedSet(
             "smallworld", "Small world",
-            "Requests of the small world, each with a better and a worse answer of its generator.", _WORLD, True,
+            "Requests of the small world, each with a better and a worse answer of its generator.",
+            _WORLD, True,
         ),
     )  # fmt: skip
 
@@ -93,14 +96,19 @@ def practice_items() -> tuple[Item, ...]:
 def gold_items() -> tuple[Item, ...]:
     """Three items whose order nobody can mistake, to be hidden among the others."""
     return tuple(
-        make_item(prompt, [(text, Maker()) for text in texts], kind=GOLD, key=key) for prompt, texts, key in _GOLD
+        make_item(prompt, [(text, Maker()) for text in texts], kind=GOLD, key=key)
+        for prompt, texts, key in _GOLD
     )
 
 
 _PRACTICE = (
     (
         "What is the capital of France?",
-        ("The capital of France is Paris.", "France is a country in Europe.", "The capital of France is Berlin."),
+        (
+            "The capital of France is Paris.",
+            "France is a country in Europe.",
+            "The capital of France is Berlin.",
+        ),
         ((0,), (1,), (2,)),
     ),
     (

@@ -1,8 +1,10 @@
-"""Rows read straight off the pages of an SQLite file, however damaged: nothing in the file is run or believed.
+"""Rows read straight off the pages of an SQLite file, however damaged: nothing in the file is run or
+believed.
 
-Every page that says it is a leaf of a table (type 13) is read cell by cell, in the database and in the frames of
-its write-ahead log; chains of overflow pages are followed within bounds. Which table a row belongs to is for the
-caller to tell by its shape. The format is described at sqlite.org/fileformat2.html, sections 1.5, 1.6, 2.1 and 4.
+Every page that says it is a leaf of a table (type 13) is read cell by cell, in the database and in the
+frames of its write-ahead log; chains of overflow pages are followed within bounds. Which table a row
+belongs to is for the caller to tell by its shape. The format is described at sqlite.org/fileformat2.html,
+sections 1.5, 1.6, 2.1 and 4.
 """
 
 from __future__ import annotations
@@ -53,7 +55,9 @@ def _page_size(data: bytes) -> int:
     if 512 <= size <= 65536 and size & (size - 1) == 0:
         return size
     sizes = [1 << power for power in range(9, 17)]
-    return max(sizes, key=lambda one: (sum(data[at] == _LEAF for at in range(one, len(data), one)), one == 4096))
+    return max(
+        sizes, key=lambda one: (sum(data[at] == _LEAF for at in range(one, len(data), one)), one == 4096)
+    )
 
 
 def _frames(wal: bytes, size: int) -> Iterator[tuple[int, bytes]]:

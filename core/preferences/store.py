@@ -1,8 +1,8 @@
 """The store: one task and everything people did with it, in a database that only adds.
 
-`create_store` makes one, `open_store` opens it; `Store.session` is what one person works through. A store has no
-lock of its own: two windows on one file take turns. What a session does is in `session.py`; copies, merging and
-erasing are in files of their own.
+`create_store` makes one, `open_store` opens it; `Store.session` is what one person works through. A store
+has no lock of its own: two windows on one file take turns. What a session does is in `session.py`; copies,
+merging and erasing are in files of their own.
 """
 
 from __future__ import annotations
@@ -362,7 +362,7 @@ class Store:
                 yield item_of(row[0], self.name, trusted=True)
 
     def lines(self, start: int, count: int, search: str = "") -> tuple[ItemLine, ...]:
-        """Items for a list: `count` of them after the first `start`, those that hold `search` in their text."""
+        """Items for a list: `count` after the first `start`, of those that hold `search` in their text."""
         columns = schema.item.c
         wanted = select(columns.number, columns.content).order_by(columns.number).offset(start).limit(count)
         if search:

@@ -1,8 +1,8 @@
 """How strong the models behind the outputs are, whether a difference is real, and where preferences go round.
 
-Bradley–Terry counts every two outputs of a ranking, a tie as half a win each; Plackett–Luce takes a ranking as
-one. Prompts are drawn with replacement for the intervals, as rankings of one prompt hang together. No Elo: it
-depends on the order of the answers.
+Bradley–Terry counts every two outputs of a ranking, a tie as half a win each; Plackett–Luce takes a ranking
+as one. Prompts are drawn with replacement for the intervals, as rankings of one prompt hang together. No
+Elo: it depends on the order of the answers.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def measure_strengths(
     if len(models) < 2:
         raise LabError(
             f"{len(models)} model is named by the outputs that were ranked.",
-            "Two are needed. Files that were handed out leave the models out: read the results in the database "
-            "that made the task.",
+            "Two are needed. Files that were handed out leave the models out: read the results in the "
+            "database that made the task.",
         )
     if len(models) > MOST_MODELS:
         raise LabError(f"{len(models):,} models are named.", f"At most {MOST_MODELS} are compared.")
@@ -128,11 +128,17 @@ def _labels(results: Results) -> dict[tuple[str, str], tuple[str, ...]]:
 
 def _name(maker: Maker, single: bool) -> str:
     temperature = maker.settings.get("temperature")
-    return f"{maker.model}, temperature {temperature:g}" if single and temperature is not None else maker.model
+    return (
+        f"{maker.model}, temperature {temperature:g}" if single and temperature is not None else maker.model
+    )
 
 
 def _measure(
-    results: Results, label: Mapping[tuple[str, str], tuple[str, ...]], models: list[str], samples: int, seed: int
+    results: Results,
+    label: Mapping[tuple[str, str], tuple[str, ...]],
+    models: list[str],
+    samples: int,
+    seed: int,
 ) -> Iterator[Progress | Finished[Strengths]]:
     number = {name: at for at, name in enumerate(models)}
     by_item: dict[str, list[Pattern]] = defaultdict(list)
@@ -141,8 +147,8 @@ def _measure(
     matrices = np.stack([_wins(given, len(models)) for given in by_item.values()])  # (items, M, M)
     total = matrices.sum(0)
     why = "" if connected(total) else (
-        "Not every model has lost to every other one over a chain of comparisons, so no finite strengths fit: "
-        "collect more rankings."
+        "Not every model has lost to every other one over a chain of comparisons, so no finite strengths "
+        "fit: collect more rankings."
     )  # fmt: skip
     draws = resampled(len(matrices), samples, seed)
     drawn = []

@@ -31,7 +31,8 @@ Tiers = tuple[tuple[str, ...], ...]
 
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _KNOWN_MODELS = (
-    "smollm", "chatgpt", "gpt-4", "gpt-3", "claude", "llama-", "llama 2", "llama 3", "llama2", "llama3", "qwen",
+    "smollm", "chatgpt", "gpt-4", "gpt-3", "claude", "llama-", "llama 2", "llama 3", "llama2", "llama3",
+    "qwen",
     "mistral ai", "mistral-", "gemini", "gemma-", "deepseek", "as an ai language model",
 )  # fmt: skip
 
@@ -129,7 +130,8 @@ class TaskSettings:
     )
     own_pace: bool = setting(False, title="Own pace", help="Show people their own pace.")
     practice_mark: int = setting(
-        0, title="Practice mark", help="Share of practice pairs that must be right before the work begins.", unit="%",
+        0, title="Practice mark", unit="%",
+        help="Share of practice pairs that must be right before the work.",
         low=0, high=100,
     )  # fmt: skip
 

@@ -1,8 +1,8 @@
 """A task as one file, .llmlab: what a teacher hands out.
 
-The first line is the header with the sha256 of all that follows; every other line is an item. Models are left
-out unless they are asked for: the answers find their items by content, and the teacher's own database knows who
-made what. The secret for pseudonyms never travels, only the name of it.
+The first line is the header with the sha256 of all that follows; every other line is an item. Models are
+left out unless they are asked for: the answers find their items by content, and the teacher's own database
+knows who made what. The secret for pseudonyms never travels, only the name of it.
 """
 
 from __future__ import annotations
@@ -36,11 +36,17 @@ def write_task(
     """
     lines = [item_json(item, hide_models=hide_models) + "\n" for item in task.items]
     body = "".join(lines).encode("utf-8")
-    header: dict[str, Any] = {"kind": _KIND, "format": FORMAT, "body_sha256": hashlib.sha256(body).hexdigest()}
+    header: dict[str, Any] = {
+        "kind": _KIND,
+        "format": FORMAT,
+        "body_sha256": hashlib.sha256(body).hexdigest(),
+    }
     first = as_json(header | {"task": header_values(task)}) + "\n"
     write_new(path, first.encode("utf-8") + body, overwrite)
     if read_task(path).sha256 != task.sha256:
-        raise LabError(f"{shown(path)} does not read back as it was written.", "Check the disk and try again.")
+        raise LabError(
+            f"{shown(path)} does not read back as it was written.", "Check the disk and try again."
+        )
 
 
 def read_task(path: str | os.PathLike[str]) -> Task:
@@ -55,10 +61,16 @@ def read_task(path: str | os.PathLike[str]) -> Task:
     if len(first) > 1_000_000 or not first.startswith(b"{"):
         raise LabError(f"{name} is no task of LLM Lab.", f"Choose a file that ends in {EXTENSION}.")
     header = parse_json(decode_text(first, name), name)
-    if not isinstance(header, dict) or header.get("kind") != _KIND or not isinstance(header.get("format"), int):
+    if (
+        not isinstance(header, dict)
+        or header.get("kind") != _KIND
+        or not isinstance(header.get("format"), int)
+    ):
         raise LabError(f"{name} is no task of LLM Lab.", f"Choose a file that ends in {EXTENSION}.")
     if header["format"] > FORMAT:
-        raise LabError(f"{name} has format {header['format']}; this LLM Lab reads {FORMAT}.", "Update LLM Lab.")
+        raise LabError(
+            f"{name} has format {header['format']}; this LLM Lab reads {FORMAT}.", "Update LLM Lab."
+        )
     if hashlib.sha256(body).hexdigest() != header.get("body_sha256"):
         raise LabError(f"{name} is cut short or was changed: its hash is another.", _AGAIN)
     task, count, sha256 = header_of(header.get("task"), name)

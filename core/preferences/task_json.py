@@ -1,4 +1,5 @@
-"""Tasks and items as JSON values: what the database and the .llmlab file hold, and the checks when they are read."""
+"""Tasks and items as JSON values: what the database and the .llmlab file hold, and the checks when they are
+read."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Events on their way from one store to another, checked before they are believed.
 
-A row is what the table `event` holds, without its place in that one database. Everything foreign is looked at:
-ids, types, the answer itself against the outputs of its item.
+A row is what the table `event` holds, without its place in that one database. Everything foreign is looked
+at: ids, types, the answer itself against the outputs of its item.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class EventRow:
     def event(self) -> Event:
         """The event without what was said."""
         return Event(
-            self.id, self.annotator, self.turn, self.type, self.item or "", self.attempt, self.supersedes or "",
+            self.id, self.annotator, self.turn, self.type, self.item or "", self.attempt,
+            self.supersedes or "",
             self.client_time,
         )  # fmt: skip
 
@@ -55,7 +56,9 @@ class EventRow:
 COLUMNS = tuple(field.name for field in fields(EventRow))
 
 
-def row_of(values: Mapping[str, Any], name: str, outputs_of: Callable[[str], frozenset[str] | None]) -> EventRow:
+def row_of(
+    values: Mapping[str, Any], name: str, outputs_of: Callable[[str], frozenset[str] | None]
+) -> EventRow:
     """A row from foreign values, checked.
 
     Args:
@@ -77,7 +80,9 @@ def row_of(values: Mapping[str, Any], name: str, outputs_of: Callable[[str], fro
 def _fault(row: EventRow, outputs_of: Callable[[str], frozenset[str] | None]) -> str:
     texts = (row.id, row.annotator, row.type, row.shown, row.payload, row.client_time, row.app)
     maybe = (row.item, row.supersedes)
-    if any(type(text) is not str for text in texts) or any(not isinstance(text, str | None) for text in maybe):
+    if any(type(text) is not str for text in texts) or any(
+        not isinstance(text, str | None) for text in maybe
+    ):
         return "a value is no text"
     if any("\0" in text or len(text) > TEXT_AT_MOST for text in (*texts, *(text or "" for text in maybe))):
         return "a text is too long, or holds a zero character"

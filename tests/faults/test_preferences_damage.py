@@ -18,7 +18,7 @@ from core.preferences.store import Store, open_store
 from core.preferences.task import Task
 from core.problems import LabError
 from core.stages import run_to_end
-from tests.core.preferences.small_tasks import a_store, a_task, answer_all, an_item
+from tests.core.preferences.small_tasks import a_store, a_task, an_item, answer_all
 
 PAGE = 4096
 
@@ -27,7 +27,9 @@ def a_used_store(folder: Path) -> tuple[Store, Task]:
     """Some hundred pages: long outputs on overflow pages, three people, part of it in the write-ahead log."""
     from core.preferences.task import Maker, make_item, make_task
 
-    long = [make_item(f"Long {n}", [(f"{k} " + "word " * 3_000, Maker("m")) for k in range(3)]) for n in range(4)]
+    long = [
+        make_item(f"Long {n}", [(f"{k} " + "word " * 3_000, Maker("m")) for k in range(3)]) for n in range(4)
+    ]
     task = make_task("Used", [*(an_item(n) for n in range(60)), *long], "Be kind.")
     store = a_store(folder, task)
     for name in "abc":
@@ -57,7 +59,9 @@ def laid_out(files: dict[str, bytes], folder: Path) -> Path:
 MUTATIONS: list[Callable[[random.Random, bytearray], None]] = []
 
 
-def mutation(function: Callable[[random.Random, bytearray], None]) -> Callable[[random.Random, bytearray], None]:
+def mutation(
+    function: Callable[[random.Random, bytearray], None],
+) -> Callable[[random.Random, bytearray], None]:
     MUTATIONS.append(function)
     return function
 
@@ -136,7 +140,10 @@ def test_damaged_files_are_refused_or_read_and_rescued_without_being_written_to(
         for file in sorted(folder.rglob("*"), reverse=True):
             file.unlink() if file.is_file() else file.rmdir()
     report("preferences: damaged files: opened / refused", f"{opened} / {refused}")
-    report("preferences: damaged files: of events on untouched pages, rescued [%]", round(100 * sum(shares) / len(shares), 2))
+    report(
+        "preferences: damaged files: of events on untouched pages, rescued [%]",
+        round(100 * sum(shares) / len(shares), 2),
+    )
     assert sum(shares) / len(shares) >= 0.99
 
 
@@ -191,12 +198,14 @@ def test_a_hostile_trigger_is_never_run(tmp_path: Path) -> None:
     answer_all(store.session(store.enter("Ada").id))
     store.close()
     raw = sqlite3.connect(store.path)
-    raw.execute("CREATE TRIGGER evil BEFORE INSERT ON draft BEGIN INSERT INTO note VALUES ('ran', hex(randomblob(9))); END")
+    raw.execute(
+        "CREATE TRIGGER evil BEFORE INSERT ON draft BEGIN INSERT INTO note VALUES ('ran', hex(randomblob(9))); END"
+    )
     raw.execute("CREATE VIEW view_of_event AS SELECT * FROM event")
     raw.commit()
     raw.close()
     for read_only in (True, False):
-        with pytest.raises(LabError, match="nothing in it was run|not those of LLM Lab"):
+        with pytest.raises(LabError, match="not those of LLM Lab"):
             open_store(store.path, read_only=read_only)
     found = run_to_end(rescue(store.path, tmp_path / "out")).result
     assert found.events == 4

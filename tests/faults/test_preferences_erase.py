@@ -39,7 +39,8 @@ def worked(store: Store, name: str) -> str:
         elif number < 5:
             tiers = by_text(shown).tiers
             session.submit(
-                shown.item_id, Answer(tiers, as_shown=True, comment=f"{name} says {number} " + "at length " * 900)
+                shown.item_id,
+                Answer(tiers, as_shown=True, comment=f"{name} says {number} " + "at length " * 900),
             )
     session.undo()
     session.opt_out(f"about {name}")
@@ -109,7 +110,9 @@ def test_a_store_that_is_open_elsewhere_is_not_erased_from_and_nothing_is_change
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_person_goes_with_all_ids_that_were_joined_and_with_the_names_of_handed_in_files(tmp_path: Path) -> None:
+def test_a_person_goes_with_all_ids_that_were_joined_and_with_the_names_of_handed_in_files(
+    tmp_path: Path,
+) -> None:
     task = a_task(8)
     (tmp_path / "laptop").mkdir()
     (tmp_path / "class").mkdir()
@@ -128,7 +131,9 @@ def test_a_person_goes_with_all_ids_that_were_joined_and_with_the_names_of_hande
     assert files_with(tmp_path / "teacher", NAME, first, second) == []
 
 
-def test_a_disk_that_refuses_leaves_the_old_store_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_refuses_leaves_the_old_store_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = a_store(tmp_path)
     person = worked(store, NAME)
     rows = event_rows(store)

@@ -1,4 +1,5 @@
-"""An answer that was acknowledged is there: after SIGKILL at any moment, on a full disk, with a clock set back."""
+"""An answer that was acknowledged is there: after SIGKILL at any moment, on a full disk, with a clock set
+back."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ import pytest
 
 from core.preferences.answers import Draft
 from core.preferences.results import read_results
-from core.preferences.session import Shown
+from core.preferences.session import Session, Shown
 from core.preferences.store import open_store
 from core.problems import LabError
 from tests.core.preferences.small_tasks import Clock, a_store, a_task, by_text, tied
@@ -94,7 +95,8 @@ def test_every_acknowledged_answer_survives_a_kill(
     with subprocess.Popen(
         [sys.executable, "-c", WORKER], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as sitter:
-        assert sitter.stdin and sitter.stdout
+        assert sitter.stdin
+        assert sitter.stdout
         assert sitter.stdout.readline() == "ready\n"
         for number in range(kills):
             if number % 50 == 0:  # a store that grows for ever would measure something else
@@ -122,6 +124,11 @@ def test_every_acknowledged_answer_survives_a_kill(
     report("preferences: acknowledged answers, none lost", len(acknowledged))
 
 
+def answer_until_refused(session: Session, said: list[str]) -> None:
+    while isinstance(shown := session.next_item(), Shown):
+        said.append(session.submit(shown.item_id, tied(shown)).event_id)
+
+
 @posix
 def test_a_full_disk_loses_nothing_that_was_acknowledged_and_says_so(tmp_path: Path) -> None:
     store = a_store(tmp_path, a_task(60))
@@ -129,12 +136,11 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged_and_says_so(tmp_path: P
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     largest = max(path.stat().st_size for path in tmp_path.iterdir())
-    said = []
+    said: list[str] = []
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 40_000, limit[1]))
         with pytest.raises(LabError) as refused:
-            while isinstance(shown := session.next_item(), Shown):
-                said.append(session.submit(shown.item_id, tied(shown)).event_id)
+            answer_until_refused(session, said)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
         signal.signal(signal.SIGXFSZ, before)

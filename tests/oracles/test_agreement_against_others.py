@@ -1,4 +1,5 @@
-"""Agreement and strengths equal those of scipy, statsmodels, krippendorff, choix and evalica, and known figures.
+"""Agreement and strengths equal those of scipy, statsmodels, krippendorff, choix and evalica, and known
+figures.
 
 The reference figures were computed with these packages; krippendorff is GPL and is used by tests alone.
 """
@@ -87,10 +88,15 @@ def test_bradley_terry_against_choix_and_evalica() -> None:
     import evalica
 
     data = [pair for i, j in itertools.permutations(range(3), 2) for pair in [(i, j)] * int(WINS[i, j])]
-    assert bradley_terry(WINS) == pytest.approx(choix.ilsr_pairwise(3, data, max_iter=1000, tol=1e-12), abs=1e-8)
+    assert bradley_terry(WINS) == pytest.approx(
+        choix.ilsr_pairwise(3, data, max_iter=1000, tol=1e-12), abs=1e-8
+    )
     names = "abc"
     result = evalica.bradley_terry(
-        [names[i] for i, _ in data], [names[j] for _, j in data], [evalica.Winner.X] * len(data), tolerance=1e-12
+        [names[i] for i, _ in data],
+        [names[j] for _, j in data],
+        [evalica.Winner.X] * len(data),
+        tolerance=1e-12,
     )
     theirs = np.log(result.scores.loc[list(names)].to_numpy())
     assert bradley_terry(WINS) == pytest.approx(theirs - theirs.mean(), abs=1e-6)

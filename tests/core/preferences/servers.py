@@ -1,4 +1,5 @@
-"""A PostgreSQL server of one's own, on a Unix socket, for as long as a test runs; None where there is none here."""
+"""A PostgreSQL server of one's own, on a Unix socket, for as long as a test runs; None where there is none
+here."""
 
 from __future__ import annotations
 
@@ -15,7 +16,9 @@ from pathlib import Path
 def binaries() -> Path | None:
     """The folder of initdb, where PostgreSQL is installed and somebody may run it."""
     found = shutil.which("initdb")
-    places = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    places = (
+        [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    )
     return next((place for place in places if (place / "initdb").is_file()), None)
 
 
@@ -61,7 +64,18 @@ class Server:
     def start(self) -> None:
         options = f"-c listen_addresses='' -k {self.folder} -c max_connections=80 -c shared_buffers=64MB"
         for _ in range(40):  # after SIGKILL, the last children must be gone first
-            if self._run("pg_ctl", "-D", str(self.data), "-w", "-l", str(self.folder / "log"), "-o", options, "start", check=False):
+            if self._run(
+                "pg_ctl",
+                "-D",
+                str(self.data),
+                "-w",
+                "-l",
+                str(self.folder / "log"),
+                "-o",
+                options,
+                "start",
+                check=False,
+            ):
                 return
             time.sleep(0.25)
         raise RuntimeError((self.folder / "log").read_text())

@@ -45,7 +45,9 @@ def by_text(shown: Shown) -> Answer:
     return ordered([output.id for output in sorted(shown.outputs, key=lambda one: one.text)])
 
 
-def answer_all(session: Session, chance: random.Random | None = None, noise: float = 0.0, most: int = 10_000) -> int:
+def answer_all(
+    session: Session, chance: random.Random | None = None, noise: float = 0.0, most: int = 10_000
+) -> int:
     """Answer until nothing is left; the outputs' own order, blurred by `noise`."""
     count = 0
     while count < most and isinstance(shown := session.next_item(), Shown):

@@ -45,13 +45,21 @@ def test_every_format_is_written_and_counted(tmp_path: Path) -> None:
     results = ranked(tmp_path)
     before = preview(results, ExportSettings(validation=30))
     out = written(results, tmp_path, validation=30)
-    for name, file in (("native", "rankings"), ("trl", "trl"), ("trl_chat", "trl_chat"), ("kto", "kto"), ("hh", "hh")):
+    for name, file in (
+        ("native", "rankings"),
+        ("trl", "trl"),
+        ("trl_chat", "trl_chat"),
+        ("kto", "kto"),
+        ("hh", "hh"),
+    ):
         counts = {
             "train": len(lines(out / f"{file}.jsonl")), "validation": len(lines(out / f"{file}.validation.jsonl")),
         }  # fmt: skip
         assert before.counts[name] == counts, name
     assert sum(before.counts["trl"].values()) == 2 * 20 * 6  # pairs of four outputs without ties
-    assert before.counts["csv"]["train"] == len(csv_rows((out / "rankings.csv").read_text(encoding="utf-8"))) - 1
+    assert (
+        before.counts["csv"]["train"] == len(csv_rows((out / "rankings.csv").read_text(encoding="utf-8"))) - 1
+    )
     assert set(before.counts) == set(FORMATS)
 
 
@@ -82,7 +90,9 @@ def test_our_own_reader_takes_what_trl_takes(tmp_path: Path) -> None:
 
 def test_no_prompt_is_on_both_sides(tmp_path: Path) -> None:
     out = written(ranked(tmp_path), tmp_path, validation=30)
-    train, held = ({row["prompt_id"] for row in lines(out / f"trl{part}.jsonl")} for part in ("", ".validation"))
+    train, held = (
+        {row["prompt_id"] for row in lines(out / f"trl{part}.jsonl")} for part in ("", ".validation")
+    )
     assert train
     assert held
     assert not train & held
@@ -95,7 +105,9 @@ def test_everything_that_was_said_is_in_the_native_file(tmp_path: Path) -> None:
         shown = session.next_item()
         assert isinstance(shown, Shown)
         a, b, c, d = (output.id for output in shown.outputs)
-        answer = Answer(((c, a), (b,), (d,)), flags={a: ("wrong",)}, ratings={b: 6}, comment="so", active_ms=5, wall_ms=6)
+        answer = Answer(
+            ((c, a), (b,), (d,)), flags={a: ("wrong",)}, ratings={b: 6}, comment="so", active_ms=5, wall_ms=6
+        )
         session.submit(shown.item_id, answer)
         results = read_results(store)
     run_to_end(export_dataset(results, tmp_path / "out", ExportSettings(comments=True, validation=0)))
@@ -129,7 +141,10 @@ def test_ties_gold_and_all_bad_go_where_they_belong(tmp_path: Path) -> None:
     assert not any("Gold" in str(row) for row in lines(out / "trl.jsonl"))
     assert sum(row["kind"] == "gold" for row in lines(out / "rankings.jsonl")) == 1
     labels = [row["label"] for row in lines(out / "kto.jsonl")]
-    assert (labels.count(True), labels.count(False)) == (4, 4 + 2)  # all four of the bad one; best two, last one else
+    assert (labels.count(True), labels.count(False)) == (
+        4,
+        4 + 2,
+    )  # all four of the bad one; best two, last one else
 
 
 def test_a_majority_of_three_makes_one_row_for_each_two_outputs(tmp_path: Path) -> None:
@@ -157,7 +172,8 @@ def test_nobody_is_named_and_two_exports_cannot_be_joined(tmp_path: Path) -> Non
 
 def test_hostile_texts_come_back_from_every_format(tmp_path: Path) -> None:
     items = [
-        make_item(text, [(f"{text} {k}", Maker(text[:20])) for k in range(2)], category=text) for text in HOSTILE
+        make_item(text, [(f"{text} {k}", Maker(text[:20])) for k in range(2)], category=text)
+        for text in HOSTILE
     ]
     task = make_task("=cmd|' /C calc'!A0 <b>`x`</b>", items, "```\n![a](http://x)\n<script>")
     with a_store(tmp_path, task) as store:
@@ -207,7 +223,9 @@ def test_an_export_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_snapshot_is_an_artifact_that_fine_tuning_takes(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "workspace")
     results = ranked(tmp_path)
-    made = run_to_end(publish_preferences(workspace, results, "Class 1", ExportSettings(validation=20))).result
+    made = run_to_end(
+        publish_preferences(workspace, results, "Class 1", ExportSettings(validation=20))
+    ).result
     assert (made.kind, made.metrics["people"], made.metrics["rankings"]) == ("preferences", 2, 40)
     rows = run_to_end(read_rows(made.checked_path(DATA))).result
     assert len(rows) == made.metrics["pairs"]

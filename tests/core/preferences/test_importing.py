@@ -32,7 +32,14 @@ def test_lines_paragraphs_csv_and_jsonl_are_read() -> None:
 
 
 def test_every_fault_is_named_by_its_line_and_nothing_is_imported() -> None:
-    lines = ['{"prompt": "A?"}', "{oh", '{"text": "B?"}', '{"prompt": ""}', '{"prompt": "A?"}', '{"prompt": "C?", "outputs": ["x"]}']
+    lines = [
+        '{"prompt": "A?"}',
+        "{oh",
+        '{"text": "B?"}',
+        '{"prompt": ""}',
+        '{"prompt": "A?"}',
+        '{"prompt": "C?", "outputs": ["x"]}',
+    ]
     found = read_prompts_text("\n".join(lines), "jsonl", "mine.jsonl")
     assert [fault.line for fault in found.faults] == [2, 3, 4, 5, 6]
     assert "stands in line 1" in found.faults[3].text
@@ -60,7 +67,9 @@ def test_hostile_text_stays_what_it_is(tmp_path: Path) -> None:
     rows = [{"prompt": text, "outputs": [text + " 1", text + " 2"]} for text in HOSTILE]
     (tmp_path / "a.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     assert [p.prompt for p in read_prompts(tmp_path / "a.jsonl").checked()] == HOSTILE
-    table = csv_text([["prompt", "output 1", "output 2"], *([text, "1" + text, "2" + text] for text in HOSTILE)])
+    table = csv_text(
+        [["prompt", "output 1", "output 2"], *([text, "1" + text, "2" + text] for text in HOSTILE)]
+    )
     assert [row[0] for row in csv_rows(table)[1:]] == HOSTILE
     cells = [cell for row in table.split("\r\n") for cell in row.split('","')]
     assert not any(cell.lstrip('"').startswith(("=", "+", "@", "-")) for cell in cells)

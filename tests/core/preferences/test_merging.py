@@ -55,7 +55,10 @@ def test_one_person_on_two_machines_keeps_both_answers_and_the_conflict_is_told(
     first.close()
     (tmp_path / "B").mkdir()
     shutil.copy(str(first.path), tmp_path / "B" / "rankings.db")
-    with open_store(tmp_path / "A" / "rankings.db") as here, open_store(tmp_path / "B" / "rankings.db") as there:
+    with (
+        open_store(tmp_path / "A" / "rankings.db") as here,
+        open_store(tmp_path / "B" / "rankings.db") as there,
+    ):
         for store in (here, there):
             shown = store.session(person).next_item()
             assert isinstance(shown, Shown)

@@ -77,7 +77,9 @@ def test_the_same_session_runs_on_a_server(url: str) -> None:
             create_store(url, a_task(1))
 
 
-@pytest.mark.parametrize("statement", ["UPDATE event SET type='x'", "DELETE FROM item", "TRUNCATE task CASCADE"])
+@pytest.mark.parametrize(
+    "statement", ["UPDATE event SET type='x'", "DELETE FROM item", "TRUNCATE task CASCADE"]
+)
 def test_the_server_itself_refuses_to_change_what_was_saved(url: str, statement: str) -> None:
     with create_store(url, a_task(2)) as store:
         store.enter("Ada")
@@ -85,7 +87,9 @@ def test_the_server_itself_refuses_to_change_what_was_saved(url: str, statement:
             connection.execute(text(statement))
 
 
-def test_the_role_of_annotators_works_but_owns_nothing_and_the_owner_can_erase(server: Server, url: str) -> None:
+def test_the_role_of_annotators_works_but_owns_nothing_and_the_owner_can_erase(
+    server: Server, url: str
+) -> None:
     server.sql("CREATE ROLE pupil LOGIN")
     with create_store(url, a_task(3, overlap=2)) as store:
         grant_annotators(store, "pupil")
@@ -93,7 +97,11 @@ def test_the_role_of_annotators_works_but_owns_nothing_and_the_owner_can_erase(s
             person, other = theirs.enter("Zyxqv"), theirs.enter("Bob")
             answer_all(theirs.session(person.id))
             answer_all(theirs.session(other.id))
-            for statement in ("ALTER TABLE event DISABLE TRIGGER event_kept", "DELETE FROM event", "DROP TABLE event"):
+            for statement in (
+                "ALTER TABLE event DISABLE TRIGGER event_kept",
+                "DELETE FROM event",
+                "DROP TABLE event",
+            ):
                 with pytest.raises(LabError), theirs.writing() as connection:
                     connection.execute(text(statement))
             with pytest.raises(LabError):
@@ -106,7 +114,9 @@ def test_the_role_of_annotators_works_but_owns_nothing_and_the_owner_can_erase(s
             connection.execute(text("DELETE FROM event"))  # the guard is back
 
 
-def test_an_answer_given_while_the_server_is_away_is_kept_and_sent_once(server: Server, url: str, tmp_path: Path) -> None:
+def test_an_answer_given_while_the_server_is_away_is_kept_and_sent_once(
+    server: Server, url: str, tmp_path: Path
+) -> None:
     with create_store(url, a_task(4, overlap=1)) as store, Outbox(tmp_path / "outbox.db") as outbox:
         session = store.session(store.enter("Ada").id, outbox)
         shown = session.next_item()
@@ -124,7 +134,9 @@ def test_an_answer_given_while_the_server_is_away_is_kept_and_sent_once(server: 
         assert following.item_id != shown.item_id
         assert session.waiting == 0
         assert [event.type for event, _ in session.payloads()] == ["submit", "revise"]
-        outbox.keep(store.name, next(row for row in event_rows(store) if row.id == "kept"))  # an acknowledgment was lost
+        outbox.keep(
+            store.name, next(row for row in event_rows(store) if row.id == "kept")
+        )  # an acknowledgment was lost
         assert session.flush() == 1
         assert len(read_results(store).rankings) == 1
         assert store.check() == ()
@@ -173,7 +185,11 @@ print(json.dumps({"person": person, "waits": waits, "said": said, "lost": lost})
 
 @pytest.mark.timeout(1200)
 def test_a_class_on_one_server_that_is_killed_in_mid_work_loses_and_doubles_nothing(
-    server: Server, url: str, tmp_path: Path, count: Callable[[int, int], int], report: Callable[[str, Any], None]
+    server: Server,
+    url: str,
+    tmp_path: Path,
+    count: Callable[[int, int], int],
+    report: Callable[[str, Any], None],
 ) -> None:
     people, items, overlap = count(4, 30), count(40, 3_000), 3
     think = count(0, 500) / 1000
@@ -218,11 +234,19 @@ def test_a_class_on_one_server_that_is_killed_in_mid_work_loses_and_doubles_noth
     waits = [wait for one in reports for wait in one["waits"]]
     median = 1000 * statistics.median(waits)
     report(f"preferences: PostgreSQL, {people} people, {items:,} items: claim, median [ms]", round(median, 1))
-    report("preferences: PostgreSQL: claim, 95 % within [ms]", round(1000 * statistics.quantiles(waits, n=20)[-1], 1))
+    report(
+        "preferences: PostgreSQL: claim, 95 % within [ms]",
+        round(1000 * statistics.quantiles(waits, n=20)[-1], 1),
+    )
     report("preferences: PostgreSQL: answers, all there once", len(acknowledged))
-    report("preferences: PostgreSQL: of them through the outbox", sum(where == "outbox" for *_, where in acknowledged))
+    report(
+        "preferences: PostgreSQL: of them through the outbox",
+        sum(where == "outbox" for *_, where in acknowledged),
+    )
     report("preferences: PostgreSQL: seconds", round(seconds, 1))
-    assert median <= count(500, 50)  # without time to think between answers, people wait for the machine's cores
+    assert median <= count(
+        500, 50
+    )  # without time to think between answers, people wait for the machine's cores
 
 
 def test_nothing_free_reads_differently_from_all_done_on_a_server(url: str) -> None:

@@ -15,7 +15,15 @@ from core.preferences.strengths import Strengths, measure_strengths
 from core.preferences.task import Maker, make_item, make_task
 from core.problems import LabError
 from core.stages import run_to_end
-from tests.core.preferences.small_tasks import a_gold_item, a_store, a_task, answer_all, by_text, ordered, tied
+from tests.core.preferences.small_tasks import (
+    a_gold_item,
+    a_store,
+    a_task,
+    answer_all,
+    by_text,
+    ordered,
+    tied,
+)
 
 
 def ranked_by(folder: Path, people: int, noise: float = 1.0, **settings: object) -> Results:
@@ -99,9 +107,7 @@ def test_a_model_that_never_lost_has_no_finite_strength(tmp_path: Path) -> None:
 
 def test_models_that_go_round_in_a_circle_are_found(tmp_path: Path) -> None:
     order = {"0": "bca", "1": "cab", "2": "abc"}
-    items = [
-        make_item(f"{n}", [(f"{name} {n}", Maker(name)) for name in "abc"]) for n in range(3)
-    ]
+    items = [make_item(f"{n}", [(f"{name} {n}", Maker(name)) for name in "abc"]) for n in range(3)]
     with a_store(tmp_path, make_task("Circle", items, "")) as store:
         for person in ("0", "1", "2"):
             session = store.session(store.enter(person).id)

@@ -1,4 +1,5 @@
-"""One person at a store: the exact place, undo over days, repeats, claims, and nothing saved that nobody chose."""
+"""One person at a store: the exact place, undo over days, repeats, claims, and nothing saved that nobody
+chose."""
 
 from __future__ import annotations
 
@@ -113,7 +114,9 @@ def test_an_order_that_nobody_touched_is_no_answer_until_somebody_says_so(tmp_pa
         ({"active_ms": -1}, "below zero"),
     ],
 )
-def test_what_is_no_answer_is_refused_and_nothing_is_written(tmp_path: Path, change: dict[str, object], problem: str) -> None:
+def test_what_is_no_answer_is_refused_and_nothing_is_written(
+    tmp_path: Path, change: dict[str, object], problem: str
+) -> None:
     store = a_store(tmp_path)
     session = a_session(store)
     shown = shown_by(session)
@@ -127,7 +130,12 @@ def test_what_is_no_answer_is_refused_and_nothing_is_written(tmp_path: Path, cha
             return {name.get(key, key): one for key, one in value.items()}
         return name.get(value, value) if isinstance(value, str) else value
 
-    answer = Answer(**{key: real(value) if key in ("tiers", "unranked", "ratings", "flags") else value for key, value in values.items()})  # type: ignore[arg-type]
+    answer = Answer(
+        **{
+            key: real(value) if key in ("tiers", "unranked", "ratings", "flags") else value
+            for key, value in values.items()
+        }
+    )  # type: ignore[arg-type]
     before = store.mark()
     with pytest.raises(LabError, match=problem):
         session.submit(shown.item_id, answer)
@@ -211,7 +219,9 @@ def test_random_walks_of_undo_and_redo_end_where_a_list_of_states_says(tmp_path:
             future.clear()
             state[id] = f"{deed} {step}"
             if deed == "submit":
-                answer = Answer((tuple(output.id for output in session.open_item(id).outputs),), comment=f"submit {step}")
+                answer = Answer(
+                    (tuple(output.id for output in session.open_item(id).outputs),), comment=f"submit {step}"
+                )
                 session.submit(id, answer)
             else:
                 session.skip(id, f"skip {step}")

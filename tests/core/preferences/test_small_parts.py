@@ -52,7 +52,9 @@ def test_undoing_twice_on_two_machines_undoes_once() -> None:
 
 
 @given(st.permutations(list("abcdefghi")), st.lists(st.integers(0, 3), min_size=9, max_size=9))
-def test_pairs_of_any_true_order_with_ties_are_found_by_comparing_two_at_a_time(order: list[str], tier: list[int]) -> None:
+def test_pairs_of_any_true_order_with_ties_are_found_by_comparing_two_at_a_time(
+    order: list[str], tier: list[int]
+) -> None:
     worth = dict(zip(order, tier, strict=True))
     judged: list[Judged] = []
     while pair := next_pair(order, judged):
@@ -61,7 +63,9 @@ def test_pairs_of_any_true_order_with_ties_are_found_by_comparing_two_at_a_time(
         judged.append(Judged(left, right, "tie" if not difference else "left" if difference > 0 else "right"))
     assert len(judged) <= 25  # 9 log₂ 9 is 29
     tiers = tiers_of(order, judged)
-    assert [{worth[id] for id in tier} for tier in tiers] == [{value} for value in sorted(set(tier), reverse=True)]
+    assert [{worth[id] for id in tier} for tier in tiers] == [
+        {value} for value in sorted(set(tier), reverse=True)
+    ]
 
 
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=9))
@@ -140,7 +144,11 @@ def test_old_copies_are_thinned_to_days_weeks_and_months() -> None:
     assert days[0] <= date(2026, 3, 31)
 
 
-@given(st.lists(st.lists(st.text(alphabet="=+-@'\"\t\r\n,;aé🙂 ", max_size=6), min_size=2, max_size=3), max_size=5))
+@given(
+    st.lists(
+        st.lists(st.text(alphabet="=+-@'\"\t\r\n,;aé🙂 ", max_size=6), min_size=2, max_size=3), max_size=5
+    )
+)
 def test_every_table_comes_back_as_it_was_and_no_cell_is_a_formula(rows: list[list[str]]) -> None:
     text = csv_text(rows)
     assert csv_rows(text) == rows

@@ -19,7 +19,9 @@ from tests.core.preferences.small_tasks import a_store, a_task, by_text, tied
 
 @pytest.mark.parametrize("statement", ["UPDATE {} SET id = 'x'", "DELETE FROM {}"])
 @pytest.mark.parametrize("table", ["event", "item", "task"])
-def test_the_database_itself_refuses_to_change_what_was_saved(tmp_path: Path, table: str, statement: str) -> None:
+def test_the_database_itself_refuses_to_change_what_was_saved(
+    tmp_path: Path, table: str, statement: str
+) -> None:
     store = a_store(tmp_path)
     store.enter("Ada")
     with pytest.raises(LabError, match="refused to change"), store.writing() as connection:
@@ -189,7 +191,9 @@ def test_a_sound_store_has_no_fault_and_one_without_its_items_has(tmp_path: Path
     raw = sqlite3.connect(store.path)
     raw.execute("DROP TRIGGER item_no_delete")
     raw.execute("DELETE FROM item WHERE number = 6")
-    raw.execute("CREATE TRIGGER item_no_delete BEFORE DELETE ON item BEGIN SELECT RAISE(ABORT, 'item is only ever added to'); END")
+    raw.execute(
+        "CREATE TRIGGER item_no_delete BEFORE DELETE ON item BEGIN SELECT RAISE(ABORT, 'item is only ever added to'); END"
+    )
     raw.commit()
     raw.close()
     with open_store(store.path) as again:

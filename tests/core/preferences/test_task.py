@@ -36,7 +36,9 @@ def test_what_makes_no_item_is_refused_with_the_reason(texts: list[str], problem
 
 
 def test_an_output_that_names_its_model_is_marked() -> None:
-    item = make_item("Hi?", [("I am Ferdinand.", Maker("Ferdinand")), ("As an AI language model, no.", Maker("x"))])
+    item = make_item(
+        "Hi?", [("I am Ferdinand.", Maker("Ferdinand")), ("As an AI language model, no.", Maker("x"))]
+    )
     assert [output.marks for output in item.outputs] == [
         ("names a model: ferdinand",),
         ("names a model: as an ai language model",),
@@ -67,7 +69,13 @@ def test_a_task_that_will_not_do_is_refused(name: str, items: int) -> None:
 
 def test_a_gold_item_needs_a_known_order_that_names_every_output() -> None:
     texts = [("A.", Maker()), ("B.", Maker())]
-    for kind, key in (("gold", []), ("gold", [[0]]), ("gold", [[0], [0, 1]]), ("gold", [[0], [7]]), ("work", [[0], [1]])):
+    for kind, key in (
+        ("gold", []),
+        ("gold", [[0]]),
+        ("gold", [[0], [0, 1]]),
+        ("gold", [[0], [7]]),
+        ("work", [[0], [1]]),
+    ):
         with pytest.raises(LabError):
             make_item("Hi?", texts, kind=kind, key=key)
 
@@ -88,7 +96,9 @@ def test_a_task_travels_as_one_file_without_the_models(tmp_path: Path) -> None:
     read = read_task(tmp_path / "a.llmlab")
     assert read.sha256 == task.sha256
     assert read.settings == TaskSettings(flags="wrong", overlap=2)
-    assert dataclasses.replace(read_task(tmp_path / "b.llmlab"), items=()) == dataclasses.replace(task, items=())
+    assert dataclasses.replace(read_task(tmp_path / "b.llmlab"), items=()) == dataclasses.replace(
+        task, items=()
+    )
     assert read_task(tmp_path / "b.llmlab").items == task.items
 
 
@@ -104,7 +114,9 @@ def test_a_task_file_that_was_changed_anywhere_is_refused(tmp_path: Path) -> Non
             read = read_task(path)
         except LabError:
             continue
-        assert read.sha256 == a_task(2).sha256  # a letter of the name or the guidelines: the items are untouched
+        assert (
+            read.sha256 == a_task(2).sha256
+        )  # a letter of the name or the guidelines: the items are untouched
     for cut in (0, 10, len(data) // 2, len(data) - 1):
         path.write_bytes(data[:cut])
         with pytest.raises(LabError):
