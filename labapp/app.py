@@ -24,6 +24,8 @@ from labapp.theme import apply_theme, load_fonts, system_theme
 from labapp.window import Window
 from labapp.words import use_language
 
+TASK = ".llmlab"  # ending of a task that people are given: it opens nothing else
+
 
 def make_application(arguments: list[str] | None = None) -> QApplication:
     """The QApplication with the house's style, fonts and theme."""
@@ -78,7 +80,10 @@ def open_window(
     runner = Runner(on_fault=faults.report)
     window = Window(workspace, runner, faults_pane=faults.pane)
     window.show()
-    window.show_lab(lab or window.first_lab())
+    if files and all(file.suffix.lower() == TASK for file in files):
+        window.show_alone("preferences")
+    else:
+        window.show_lab(lab or window.first_lab())
     if files:
         QTimer.singleShot(0, lambda: window.open_files(files))
     stopper = _close_on_signals(app, window)

@@ -119,6 +119,9 @@ class Lab(QWidget):
             f"{tr(self.title)} opens no files such as {files[0].name}.", "Drop the file on another lab."
         )
 
+    def stand_alone(self) -> None:
+        """Leave out what somebody who was given one file to work on does not need."""
+
     def pictures(self) -> dict[str, QWidget]:
         """The pictures of the page in view, by title, for File > Export picture."""
         return {}

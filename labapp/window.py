@@ -93,7 +93,7 @@ class Window(QMainWindow):
         self.state: dict[str, Any] = remembered.load_state(workspace.root) if remember else {}
         self.labs: dict[str, Lab] = {}
         self._shortcuts = {e.name: f"Ctrl+{(i + 1) % 10}" for i, e in enumerate(catalogue) if i < 10}
-        self._presenting = False
+        self._presenting = self._alone = False
         self.setWindowTitle(tr("LLM Lab"))
         self.setMinimumSize(*SMALLEST)
         self.resize(*SIZE)
@@ -187,10 +187,12 @@ class Window(QMainWindow):
         view.addSeparator()
         self._add(view, tr("Next page"), lambda: self._turn_page(1), QKeySequence("Ctrl+PgDown"))
         self._add(view, tr("Previous page"), lambda: self._turn_page(-1), QKeySequence("Ctrl+PgUp"))
+        self._lab_actions = []
         for entry in self._catalogue.values():
             if entry.name in self._shortcuts:
                 key = QKeySequence(self._shortcuts[entry.name])
-                self._add(view, tr(entry.title), lambda name=entry.name: self.show_lab(name), key)
+                action = self._add(view, tr(entry.title), lambda name=entry.name: self.show_lab(name), key)
+                self._lab_actions.append(action)
 
     def _add(self, menu: QMenu, text: str, do: Any, key: Any = None) -> QAction:
         action = QAction(text, self)
@@ -224,6 +226,18 @@ class Window(QMainWindow):
         lab.take_focus()
         self.lab_shown.emit(name)
         return lab
+
+    def show_alone(self, name: str) -> None:
+        """Show one lab without rail, lineage and ways to others: for somebody who was given a file."""
+        self._alone = True
+        lab = self.show_lab(name)
+        for part in (self.rail, self.lineage):
+            part.hide()
+        for action in (*self._lab_actions, self._open_in_menu.menuAction()):
+            action.setVisible(False)
+            action.setEnabled(False)
+        if lab is not None:
+            lab.stand_alone()
 
     @property
     def lab(self) -> Lab | None:
@@ -388,7 +402,8 @@ class Window(QMainWindow):
         """Larger type, hidden chrome, light unless a theme was chosen; F11 or Escape leaves it."""
         self._presenting = not self._presenting
         self._presenter.setChecked(self._presenting)
-        for part in (self.rail, self.lineage, self.menuBar(), self.statusBar()):
+        around = () if self._alone else (self.rail, self.lineage)
+        for part in (*around, self.menuBar(), self.statusBar()):
             part.setVisible(not self._presenting)
         self._apply_theme()
         if self._presenting:

@@ -156,8 +156,14 @@ class LabFrame(QWidget):
                 self._tabs.setCurrentIndex(i)
 
     def turn_page(self, by: int) -> None:
-        """Go some pages on or back, round the end."""
-        self._tabs.setCurrentIndex((self._tabs.currentIndex() + by) % len(self.pages))
+        """Go some pages on or back, round the end; not where one page stands alone."""
+        if not self._tabs.isHidden():
+            self._tabs.setCurrentIndex((self._tabs.currentIndex() + by) % len(self.pages))
+
+    def show_only(self, name: str) -> None:
+        """Show one page, and no way to the others."""
+        self.show_page(name)
+        self._tabs.hide()
 
     def set_strip(self, text: str) -> None:
         """Say something else about the page in view."""
