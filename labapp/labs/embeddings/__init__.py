@@ -11,16 +11,13 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from PySide6.QtCore import QPoint
-from PySide6.QtWidgets import QMenu, QWidget
+from PySide6.QtWidgets import QWidget
 
 from labapp.handoff import Handoff
 from labapp.lab import LabContext
-from labapp.labs.embeddings.subject import FILE, EmbeddingsPage, Subject
-from labapp.labs.embeddings.tables import as_csv
+from labapp.labs.embeddings.subject import FILE, Subject
 from labapp.pages import PagedLab
 from labapp.scenes import read_json
-from labapp.widgets.parts import flat_button
 from labapp.words import tr
 
 if TYPE_CHECKING:
@@ -51,9 +48,7 @@ class EmbeddingsLab(PagedLab):
 
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        tip = tr("Copy or save this picture, or show its numbers as a table")
-        self.menu_button = flat_button("dots-horizontal", tip, self._open_menu)
-        self.frame.action_row.addWidget(self.menu_button)
+        self.add_menu_button()
 
     @cached_property
     def subject(self) -> Subject:
@@ -97,34 +92,6 @@ class EmbeddingsLab(PagedLab):
     def spaces(self) -> SpacesPage:
         """The Spaces page."""
         return cast("SpacesPage", self.page("spaces"))
-
-    def picture_menu(self) -> QMenu:
-        """What can be done with the pictures of the page in view."""
-        from labapp.labs.embeddings.cloud_tools import copy_text
-        from labapp.widgets.export import add_picture_actions
-
-        menu, page = QMenu(self), self.current
-        columns, rows = page.numbers() if isinstance(page, EmbeddingsPage) else ((), ())
-        for i, (title, picture) in enumerate(page.pictures().items()):
-            if i:
-                menu.addSeparator()
-            last = i == len(page.pictures()) - 1 and len(rows) > 0
-            add_picture_actions(
-                menu, picture, title,
-                csv=partial(as_csv, columns, rows) if last else None,
-                rows=(lambda: rows) if last else None,
-                columns=columns,
-            )  # fmt: skip
-        summary = page.summary() if isinstance(page, EmbeddingsPage) else ""
-        if summary:
-            menu.addSeparator()
-            menu.addAction(tr("Copy the summary")).triggered.connect(lambda _=False: copy_text(summary))
-        return menu
-
-    def _open_menu(self) -> None:
-        menu = self.picture_menu()
-        menu.exec(self.menu_button.mapToGlobal(QPoint(0, self.menu_button.height())))
-        menu.deleteLater()
 
     def show_scene(self, name: str = "words") -> None:
         scene = read_json("scenes", "embeddings", f"{name}.json")

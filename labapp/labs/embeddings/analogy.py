@@ -17,8 +17,9 @@ from labapp.labs.embeddings.analogy_view import AnalogyView, ArrowsView, Place
 from labapp.labs.embeddings.completing import WordLine
 from labapp.labs.embeddings.subject import Opened, SubjectPage, centering_box
 from labapp.labs.embeddings.suites import SuiteTable
-from labapp.labs.embeddings.tables import Numbers, shown, signed
+from labapp.labs.embeddings.tables import shown, signed
 from labapp.scenes import read_json
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import ViewButtons, button, card, controls, field, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table

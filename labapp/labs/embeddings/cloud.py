@@ -25,9 +25,10 @@ from labapp.labs.embeddings.recipe import Recipe, make_projection, recipe_from
 from labapp.labs.embeddings.recipe_choice import RecipeChoice
 from labapp.labs.embeddings.selection import Selection
 from labapp.labs.embeddings.subject import Opened, SubjectPage
-from labapp.labs.embeddings.tables import Numbers, shown
+from labapp.labs.embeddings.tables import shown
 from labapp.labs.embeddings.text_source import TextSource
 from labapp.runner import Done, Outcome, Slot
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import button, card, controls, field, flat_button, label
 from labapp.widgets.prediction import Prediction
 from labapp.words import tr

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QPoint, Signal
-from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QMenu, QToolButton, QWidget
 
 from labapp.labs.embeddings.cloud_view import CloudView, Tool
@@ -152,11 +151,6 @@ def _checkable(icon: str, name: str, row: QHBoxLayout) -> QToolButton:
     made.setCheckable(True)
     row.addWidget(made)
     return made
-
-
-def copy_text(text: str) -> None:
-    """Put a text on the clipboard."""
-    QGuiApplication.clipboard().setText(text)
 
 
 def camera_to_json(camera: Camera) -> dict[str, Any]:

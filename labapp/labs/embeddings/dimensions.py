@@ -21,9 +21,10 @@ from labapp.idle import when_idle
 from labapp.labs.embeddings.along_view import Along, AlongView
 from labapp.labs.embeddings.recipe import split_axis
 from labapp.labs.embeddings.subject import Opened, SubjectPage, centering_box
-from labapp.labs.embeddings.tables import Numbers, percent, shown, signed
+from labapp.labs.embeddings.tables import percent, shown, signed
 from labapp.labs.embeddings.vector_bars import VectorBars
 from labapp.scenes import read_json
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import button, card, controls, field, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table

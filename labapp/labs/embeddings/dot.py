@@ -17,10 +17,11 @@ from labapp.labs.embeddings.completing import WordLine
 from labapp.labs.embeddings.dot_view import AngleView, RunningSum
 from labapp.labs.embeddings.inspector import NeighborBars
 from labapp.labs.embeddings.subject import Opened, SubjectPage, centering_box
-from labapp.labs.embeddings.tables import Numbers, percent, shown, signed
+from labapp.labs.embeddings.tables import percent, shown, signed
 from labapp.labs.embeddings.vector_bars import VectorBars
 from labapp.scenes import read_json
 from labapp.widgets.formula import Formula, Term
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import button, card, controls, field, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table

@@ -16,8 +16,9 @@ from core.problems import LabError
 from labapp.labs.embeddings.completing import WordLine
 from labapp.labs.embeddings.guess_view import GuessLine
 from labapp.labs.embeddings.subject import Opened, SubjectPage
-from labapp.labs.embeddings.tables import Numbers, shown, signed
+from labapp.labs.embeddings.tables import shown, signed
 from labapp.scenes import read_json
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import button, card, controls, field, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table

@@ -12,9 +12,10 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from labapp.handoff import Handoff
 from labapp.labs.embeddings.subject import Opened, centering_box
-from labapp.labs.embeddings.tables import Numbers, shown, signed
+from labapp.labs.embeddings.tables import shown, signed
 from labapp.labs.embeddings.vector_bars import VectorBars
 from labapp.widgets.bars import Bar, Bars
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import button, label
 from labapp.words import tr
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PySide6.QtWidgets import QFileDialog
 
-from labapp.labs.embeddings.cloud_tools import copy_text
 from labapp.labs.embeddings.subject import Opened
+from labapp.widgets.export import copy_text
 from labapp.words import tr
 
 if TYPE_CHECKING:

@@ -28,10 +28,11 @@ from labapp.idle import when_idle
 from labapp.labs.embeddings.senses_curves import SenseCurves
 from labapp.labs.embeddings.senses_reading import Read, read_senses, split_sentences
 from labapp.labs.embeddings.senses_view import SensesView
-from labapp.labs.embeddings.subject import EmbeddingsPage
-from labapp.labs.embeddings.tables import Numbers, signed
+from labapp.labs.embeddings.tables import signed
+from labapp.pages import PicturePage
 from labapp.scenes import read_json
 from labapp.widgets.model_picker import FIRST, ModelPicker
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import ViewButtons, button, card, controls, field, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
@@ -48,7 +49,7 @@ VIEWS = (
 LONGEST = 40_000  # characters of sentences
 
 
-class SensesPage(EmbeddingsPage):
+class SensesPage(PicturePage):
     """Sentences on the left, their paths or curves in the middle, one sentence and the figures on the
     right."""
 

@@ -23,10 +23,12 @@ from core.stages import Finished, once, pass_on
 from labapp.labs.embeddings.checkpoints import Steps, runs_of
 from labapp.labs.embeddings.cloud_view import CloudView
 from labapp.labs.embeddings.inspector import NeighborBars
-from labapp.labs.embeddings.subject import EmbeddingsPage, Opened, VectorsPicker, open_vectors
-from labapp.labs.embeddings.tables import Numbers, shown, signed
+from labapp.labs.embeddings.subject import Opened, VectorsPicker, open_vectors
+from labapp.labs.embeddings.tables import shown, signed
+from labapp.pages import PicturePage
 from labapp.runner import Done, Slot
 from labapp.scenes import read_json
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import button, card, controls, field, label
 from labapp.widgets.prediction import Prediction
 from labapp.words import tr
@@ -93,7 +95,7 @@ def read_side(path: Path, title: str) -> Iterator[Any]:
     yield Finished("", opened)
 
 
-class SpacesPage(EmbeddingsPage):
+class SpacesPage(PicturePage):
     """Two pickers, a slider and a word on the left, two clouds in the middle, neighbors in both on the
     right."""
 

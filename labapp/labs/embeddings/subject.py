@@ -15,8 +15,7 @@ from core.problems import LabError
 from core.stages import Finished, Progress, pass_on
 from core.tokenizer.known import known_tokenizers
 from labapp.lab import LabContext
-from labapp.labs.embeddings.tables import Numbers
-from labapp.pages import LabPage
+from labapp.pages import PicturePage
 from labapp.runner import Done, Failed, Outcome, Slot
 from labapp.widgets.model_picker import FIRST, ModelPicker
 from labapp.widgets.parts import field
@@ -201,19 +200,7 @@ class Subject(QWidget):
         self.picker.pick(key if isinstance(key, str) and key else self.picker.default_key())
 
 
-class EmbeddingsPage(LabPage):
-    """A page whose picture can be shown as a table and said in a sentence."""
-
-    def numbers(self) -> Numbers:
-        """The numbers behind the picture in view; no rows where there are none."""
-        return (), ()
-
-    def summary(self) -> str:
-        """The picture in a sentence, for copying and for screen readers; "" while there is nothing to say."""
-        return ""
-
-
-class SubjectPage(EmbeddingsPage):
+class SubjectPage(PicturePage):
     """A page that has the picker on top while it is in view, and takes the vectors when it is.
 
     Attributes:
@@ -242,12 +229,7 @@ class SubjectPage(EmbeddingsPage):
     @property
     def in_view(self) -> bool:
         """Whether this is the page in view."""
-        return self.lab.frame.page == self.name
-
-    @property
-    def name(self) -> str:
-        """The page's name in its lab."""
-        return next(name for name, _, cls in self.lab.pages if cls == type(self).__name__)
+        return self.lab.in_view(self)
 
     def take(self, opened: Opened) -> None:
         """The vectors are other ones."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from labapp.labs.embeddings.tables import Numbers
 from labapp.runner import Slot
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import button, label
 from labapp.widgets.table import Column, Table
 from labapp.words import tr

@@ -1,28 +1,8 @@
-"""What the pages of this lab share: the numbers behind their pictures, and how they are written."""
+"""How the pages of this lab write numbers and tokens."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
-
 from labapp.words import tr
-
-Numbers = tuple[Sequence[str], Sequence[Sequence[str]]]
-"""Headers of columns, and rows."""
-
-
-def as_csv(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The same as a file.
-
-    >>> as_csv(["word", "cosine"], [["a,b", "−0.5"]])
-    'word,cosine\\n"a,b",-0.5\\n'
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([[cell.replace("−", "-") for cell in row] for row in rows])
-    return text.getvalue()
 
 
 def signed(value: float, digits: int = 2) -> str:
