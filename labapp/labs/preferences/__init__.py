@@ -81,6 +81,11 @@ class PreferencesLab(PagedLab):
         if "results" in made and self.frame.page == "results":
             self.results.read_if_new()
 
+    def stand_alone(self) -> None:
+        self.alone = True
+        self.frame.show_only("rank")
+        self.rank.stand_alone()
+
     def show_results(self) -> None:
         """Show the results of the task that is open."""
         self.frame.show_page("results")

@@ -33,6 +33,7 @@ from labapp.words import tr
 
 READING_SCALE = 1.2  # times the app's text: an arm's length away
 GAP = 10  # px between cards
+SHOWN_AT_MOST = 1 << 14  # characters of an output on a card: laid out at once; the rest is said to be there
 LETTERS = "ABCDEFGHI"
 _DRAGGED = "application/x-llmlab-card"
 RANKS = (2, 0, 1, 3, 5, 6, 7, 4, 1)  # categories of the ranks 1 to 9: green first; the digit says it, too
@@ -92,7 +93,10 @@ class Card(QFrame):
         font = QFont(self.prose.font())
         font.setPixelSize(round(QApplication.font().pixelSize() * READING_SCALE))
         self.prose.setFont(font)
-        self.prose.show_markdown(text)
+        self.prose.show_markdown(text[:SHOWN_AT_MOST])
+        self.cut = ""
+        if len(text) > SHOWN_AT_MOST:
+            self.cut = tr("first {n:,} of {all:,} characters", n=SHOWN_AT_MOST, all=len(text))
         head = QHBoxLayout()
         head.setSpacing(8)
         head.addWidget(self.badge)
@@ -109,6 +113,7 @@ class Card(QFrame):
     def show_state(self, rank: int, chosen: bool, notes: str) -> None:
         """Show the rank, whether the card is the chosen one, and what is said of it."""
         self.badge.show_rank(rank)
+        notes = " · ".join(part for part in (self.cut, notes) if part)
         self.notes.setText(notes)
         said = tr("rank {n}", n=rank) if rank else tr("no rank")
         self.setAccessibleName(
@@ -203,6 +208,7 @@ class Board(QWidget):
         self.cards = {}
         for (id, text), letter in zip(outputs, LETTERS, strict=False):
             card = Card(id, letter, text)
+            card.setParent(self)  # also where it is not among those in view
             card.clicked.connect(self.clicked)
             bar = card.prose.verticalScrollBar()
             bar.valueChanged.connect(partial(self._scrolled, id))

@@ -107,13 +107,18 @@ class RankPage(LabPage):
     def show_first(self) -> None:
         self.prediction.ask(tr(self._scene["question"]), [tr(choice) for choice in self._scene["choices"]])
 
+    def shown_text(self) -> str:
+        """What the prompt and the cards show, for tests and for reading aloud."""
+        cards = [card.prose.toPlainText() for card in self.work.board.cards.values()]
+        return "\n".join([self.work.prompt.toPlainText(), *cards])
+
     def _answered(self, index: int) -> None:
         said = tr("Yes.") if index == self._scene["right"] else tr("Not quite.")
         self.prediction.reveal(f"{said} {tr(self._scene['reveal'])}")
         self.take_focus()
 
     def shown(self) -> None:
-        if self.desk.opened is None:
+        if self.desk.opened is None and self._wanted:
             self.open(self._wanted)
 
     def open(self, key: str) -> None:
@@ -125,6 +130,9 @@ class RankPage(LabPage):
         )
 
     def _opened(self, opened: Opened) -> None:
+        if not self._wanted:  # it stands alone since: another task is on its way
+            opened.store.close()
+            return
         self.desk.open(opened)
         self._wanted = opened.key
         task = opened.store.task
@@ -325,7 +333,7 @@ class RankPage(LabPage):
     def _keep_and_submit(self) -> None:
         if self.desk.standing is not None:
             if not self.desk.standing.as_shown:
-                self._take(lambda s: s if s.as_shown else s.keep_order())
+                self._take(Standing.confirm)
             self.submit()
 
     def _skip(self, reason: str) -> None:
@@ -389,6 +397,15 @@ class RankPage(LabPage):
         """Show an item that was done before."""
         self.lab.attempt(self.desk.look_at, item_id, attempt)
         self.refresh()
+
+    def stand_alone(self) -> None:
+        """Offer no other tasks and no results; the task comes from the file that was given."""
+        self._wanted = ""
+        self.desk.close()
+        self.prediction.close_question()
+        self.refresh()
+        self.panel.task.setEnabled(False)
+        self.finish.results.hide()
 
     def go_on(self) -> None:
         """Leave an item that was looked at again, and go on with what is next."""

@@ -284,6 +284,7 @@ class ResultsPage(PicturePage):
         self.stack.setCurrentIndex(view)
         self.views.mark(view)
         self.caption.setText(self.summary())
+        self.caption.setVisible(bool(self.caption.text()))
         self.item_view.show_words(*self._words(view))
 
     def _words(self, view: int) -> tuple[str, str]:

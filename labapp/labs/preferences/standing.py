@@ -97,6 +97,10 @@ class Standing:
         ranks = {id: place for place, id in enumerate(self.shown, 1)}
         return replace(self, order=self.shown, ranks=ranks, as_shown=True)
 
+    def confirm(self) -> Standing:
+        """Say that the ranks are right although they are the order shown."""
+        return replace(self, as_shown=True)
+
     def toggle_all_bad(self) -> Standing:
         """Say that none is acceptable, or take it back."""
         return replace(self, all_bad=not self.all_bad)
