@@ -152,7 +152,7 @@ def share_of(path: PurePath, mounted: Sequence[Any]) -> str:
 def cloud_of(path: PurePath) -> str:
     """The name of the cloud folder that `path` lies in, or "": it may copy a database in mid-write.
 
-    >>> cloud_of(PurePath("/home/ada/OneDrive - School/work/a.db"))
+    >>> cloud_of(PurePath("/data/OneDrive - School/work/a.db"))
     'OneDrive'
     """
     return next((cloud for cloud in _CLOUDS for part in path.parts if part.startswith(cloud)), "")
