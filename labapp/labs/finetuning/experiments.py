@@ -148,7 +148,9 @@ class ExperimentsPage(LabPage):
             self._draw()
 
     def pictures(self) -> dict[str, QWidget]:
-        return {self.plot.plot.title: self.plot.plot} if self.plot is not None else {}
+        if self.plot is None:
+            return {tr("Refusals by phrasing"): self.table}  # until plots can be made
+        return {self.plot.plot.title: self.plot.plot}
 
     def take_focus(self) -> None:
         self.run_button.setFocus()

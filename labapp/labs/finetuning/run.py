@@ -197,7 +197,9 @@ class RunPage(LabPage):
             self._show()
 
     def pictures(self) -> dict[str, QWidget]:
-        return {self.curves.shown.title: self.curves.shown} if self.curves is not None else {}
+        if self.curves is None:
+            return {tr("Samples of the run"): self.sample}  # until plots can be made
+        return {self.curves.shown.title: self.curves.shown}
 
     def take_focus(self) -> None:
         self.start_button.setFocus()
