@@ -28,7 +28,7 @@ class FinetuneSettings:
     )
     nll: float = setting(
         0.0,
-        title="Weight of the better answer",
+        title="NLL of the better",
         help="With dpo and ipo: so many times −ln p of the better answer is added to the loss, a mean over "
         "its tokens. Without it, both answers may become unlikely.",
         more_means="the better answers stay likely",

@@ -61,7 +61,7 @@ def small_plan(lab: FinetuningLab, steps: int, rank: int = 0) -> None:
     form = lab.run.form
     form.choose_preset("dpo")
     form.main.set_values({"steps": steps, "batch": 2})
-    form.rank.set_values({"rank": rank})
+    form.method.set_values({"rank": rank})
     form.rows.set_values({"rows": 10})
     form.more.set_values({"evaluate_every": 1000, "save_every": 1000, "precision": "f32", "warmup": 1})
 

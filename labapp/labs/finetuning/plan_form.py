@@ -38,20 +38,17 @@ if TYPE_CHECKING:
 FILE = "finetune-pace.json"  # in the workspace
 QUIET = 600  # ms without a change after which a plan is reckoned
 GROUPS = {"presets": "Plans", "experiments": "Experiments"}
-METHOD = ["method"]
+METHOD = ["method", "rank"]
 PREFER = ["beta", "nll"]
-RANK = ["rank"]
 LORA = ["alpha", "targets"]
 MORE_METHOD = ["smoothing", "robust", "ipo_lengths"]
-MAIN = ["steps", "batch", "rate"]
+MAIN = ["steps", "batch"]
 MORE = [
-    "optimizer", "schedule", "warmup", "decay", "clip", "accumulation", "precision", "device",
+    "rate", "optimizer", "schedule", "warmup", "decay", "clip", "accumulation", "precision", "device",
     "evaluate_every", "save_every", "seed",
 ]  # fmt: skip
 ROWS = ["rows", "worse", "flipped"]
-METHODS = {
-    "sft": "SFT: imitate", "dpo": "DPO: prefer without end", "ipo": "IPO: prefer up to a margin"
-}  # fmt: skip
+METHODS = {"sft": "SFT", "dpo": "DPO", "ipo": "IPO"}
 KINDS = {
     "instructions": "The small world's demonstrations", "preferences": "The small world's comparisons",
     "file": "A file of JSON Lines",
@@ -80,11 +77,10 @@ class PlanForm(QWidget):
             tr("Choose a file…"), self._open, tip=tr("JSON Lines in TRL's formats; or drop one here")
         )
         self.rows = SettingsForm(RowsChoice, ROWS)
-        self.method = SettingsForm(FinetuneSettings, METHOD, titles={"method": METHODS})
-        self.prefer = SettingsForm(FinetuneSettings, PREFER)
-        self.rank = SettingsForm(FinetuneSettings, RANK)
-        self.lora = SettingsForm(FinetuneSettings, LORA)
-        self.main = SettingsForm(TrainingSettings, MAIN)
+        self.method = SettingsForm(FinetuneSettings, METHOD, 2, titles={"method": METHODS})
+        self.prefer = SettingsForm(FinetuneSettings, PREFER, 2)
+        self.lora = SettingsForm(FinetuneSettings, LORA, 2)
+        self.main = SettingsForm(TrainingSettings, MAIN, 2)
         self.more_method = SettingsForm(FinetuneSettings, MORE_METHOD)
         self.more = SettingsForm(TrainingSettings, MORE)
         self.facts = label("", "small", wrap=True)
@@ -103,7 +99,7 @@ class PlanForm(QWidget):
 
     def _forms(self) -> tuple[SettingsForm, ...]:
         return (
-            self.kind, self.rows, self.method, self.prefer, self.rank, self.lora, self.main, self.more_method,
+            self.kind, self.rows, self.method, self.prefer, self.lora, self.main, self.more_method,
             self.more,
         )  # fmt: skip
 
@@ -124,7 +120,7 @@ class PlanForm(QWidget):
         shown: tuple[QWidget, ...] = (
             self.promise, self.facts, self.ask,
             field(tr("Start model"), self.start_picker, tr("It stays as it is: a copy learns")),
-            self.kind, self.file_button, self.method, self.prefer, self.rank, self.lora, self.main,
+            self.kind, self.file_button, self.method, self.prefer, self.lora, self.main,
             self.more_button, self.more_box,
         )  # fmt: skip
         for each in shown:
@@ -154,7 +150,7 @@ class PlanForm(QWidget):
         values = plan.to_json()
         for form in (self.kind, self.rows):
             form.set_values(values["rows"])
-        for form in (self.method, self.prefer, self.rank, self.lora, self.more_method):
+        for form in (self.method, self.prefer, self.lora, self.more_method):
             form.set_values(values["method"])
         for form in (self.main, self.more):
             form.set_values(values["settings"])
@@ -193,7 +189,7 @@ class PlanForm(QWidget):
         self.file_button.setVisible(file)
         self.file_button.setText(Path(self.path).name if self.path else tr("Choose a file…"))
         self.rows.setVisible(not file)
-        self.lora.setVisible(bool(self.rank.values()["rank"]))
+        self.lora.setVisible(bool(self.method.values()["rank"]))
         preferring = self.method.values()["method"] != "sft"
         for form in (self.prefer, self.more_method):
             form.setVisible(preferring)
