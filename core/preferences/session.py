@@ -7,10 +7,8 @@ came from elsewhere (a second window, a merge) are taken in before anything is d
 
 from __future__ import annotations
 
-import contextlib
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -22,152 +20,25 @@ from core.formats.bounded_json import parse_json
 from core.preferences import queue, schema
 from core.preferences.answers import Answer, Draft, answer_of, answer_values, check_answer, check_comment
 from core.preferences.database import Collided, ServerLost
-from core.preferences.events import ANSWERS, DEEDS, Event, Folded, Key
+from core.preferences.events import ANSWERS, Event, Key
 from core.preferences.outbox import Outbox
-from core.preferences.store import Entry, Store, add_event, next_turn
+from core.preferences.shown import AllDone, Counts, Done, Saved, Shown, ShownOutput, Undone, Waiting
+from core.preferences.store import add_event, next_turn
 from core.preferences.task import GOLD, MOST, PRACTICE, WORK, Item, Tiers, shown_order
-from core.preferences.texts import Said, as_json
+from core.preferences.texts import as_json
+from core.preferences.timeline import Timeline
 from core.preferences.transfer import EventRow
 from core.problems import LabError
 
 REASON_AT_MOST = 500  # characters
 _REMEMBERED = 8  # items
 _TRIES = 3
-_LATE = 1_000  # events: a server's numbers become visible out of order, so the last ones are looked at again
+
+__all__ = ["AllDone", "Counts", "Done", "Saved", "Session", "Shown", "ShownOutput", "Undone", "Waiting"]
 
 
-@dataclass(frozen=True)
-class ShownOutput:
-    """An output without who made it."""
-
-    id: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Shown:
-    """An item as its person sees it.
-
-    Attributes:
-        item_id: Its id.
-        number: Its place in the task, from 1.
-        prompt: Text or turns.
-        outputs: In the order in which they are shown to this person.
-        kind: "practice", or "work": gold is not told apart.
-        attempt: 0, or 1 where it is shown a second time.
-        category: What one can opt out of, or "".
-        draft: What was begun and not submitted, or None.
-        answer: What counts so far, or None.
-        skipped: The reason for which it was skipped, or "".
-        guideline_version: Of the guidelines that count now.
-    """
-
-    item_id: str
-    number: int
-    prompt: Said
-    outputs: tuple[ShownOutput, ...]
-    kind: str
-    attempt: int
-    category: str
-    draft: Draft | None
-    answer: Answer | None
-    skipped: str
-    guideline_version: int
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Nothing can be given now, but something may be later: others hold what is left.
-
-    Attributes:
-        until: When the first of it may be free again, in seconds since 1970.
-    """
-
-    until: float
-
-
-@dataclass(frozen=True)
-class AllDone:
-    """Nothing is left for this person; `reason` says why."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Saved:
-    """What was written has reached the disk, or the outbox where the server is lost.
-
-    Attributes:
-        event_id: Id of the event, or "" for a draft.
-        time: By this computer's clock, UTC.
-        where: "database" or "outbox".
-    """
-
-    event_id: str
-    time: str
-    where: str = "database"
-
-
-@dataclass(frozen=True)
-class Undone:
-    """What an undo took back or a redo did again.
-
-    Attributes:
-        item_id: Which item, to be opened again.
-        attempt: Which of its showings.
-        what: "submit", "revise", "skip" or "flag".
-        values: What was said then, as JSON values: an undone ranking can be shown as it was.
-    """
-
-    item_id: str
-    attempt: int
-    what: str
-    values: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How far a person has come; items of categories that the person opted out of are not counted."""
-
-    done: int
-    skipped: int
-    left: int
-    total: int
-    practice_left: int
-
-
-@dataclass(frozen=True)
-class Done:
-    """Something that a person did: for the list of what can be looked at again."""
-
-    item_id: str
-    attempt: int
-    number: int
-    what: str
-    time: str
-
-
-class Session:
+class Session(Timeline):
     """What one person works through; made by `Store.session`."""
-
-    def __init__(self, store: Store, annotator: str, outbox: Outbox | None = None) -> None:
-        self.store = store
-        self.annotator = annotator
-        self._outbox = outbox
-        self._known_ids: set[str] = set()
-        self._items: dict[
-            str, Item
-        ] = {}  # those shown last: an answer is checked also while a server is away
-        self._entries = {entry.id: entry for entry in store.entries()}
-        self._state = Folded()
-        self._seq = 0
-        self._all: list[Event] = []
-        self._categories: dict[str, str] = {}
-        with store.reading() as connection:
-            self._refresh(connection)
-        self._keep_waiting()
-        if not any(event.type == "enter" for event in self._state.others):
-            raise LabError(f"Nobody of the id {annotator[:40]!r} has entered.", "Choose a name first.")
 
     # What is shown
 
@@ -225,6 +96,12 @@ class Session:
             self._refresh(connection)
             return self._show(connection, (item_id, attempt))
 
+    def key_of(self, item_id: str) -> Tiers | None:
+        """The known order of a practice item, once this person has answered it; else None."""
+        if self._entries[item_id].kind != PRACTICE or self._state.active((item_id, 0)) is None:
+            return None
+        return self.store.item(item_id).key
+
     def _check_item(self, item_id: str) -> None:
         if item_id not in self._entries:
             raise LabError(f"There is no item {item_id[:40]!r} in this task.", "Look into the list of items.")
@@ -255,10 +132,6 @@ class Session:
         if held is not None:
             queue.settle(connection, self.annotator, key[0], done=False, now=self.store.now())
         return held is not None or self._draft(connection, key) is not None  # what was begun may be finished
-
-    def _is_claimed(self, key: Key) -> bool:
-        """Whether an item is given to some people only."""
-        return bool(self.store.task.settings.overlap) and self._entries[key[0]].kind == WORK and not key[1]
 
     def _next_key(self, connection: Connection) -> Key | Waiting | AllDone:
         settings, entries, out = self.store.task.settings, self.store.entries(), self.opted_out()
@@ -320,6 +193,15 @@ class Session:
                 del self._items[next(iter(self._items))]
             self._items[id] = self.store.item(id, connection)
         return self._items[id]
+
+    def _draft(self, connection: Connection, key: Key) -> Draft | None:
+        draft = schema.draft.c
+        row = connection.execute(
+            select(draft.payload).where(
+                draft.annotator == self.annotator, draft.item == key[0], draft.attempt == key[1]
+            )
+        ).one_or_none()
+        return Draft(parse_json(row[0], self.store.name)) if row else None
 
     # What is written
 
@@ -446,8 +328,6 @@ class Session:
             supersedes=before.id if before else "",
         )
 
-    # While a server is away
-
     def _answer_later(
         self, outbox: Outbox, type: str, key: Key, values: dict[str, Any], id: str, shown: tuple[str, ...]
     ) -> Saved:
@@ -460,100 +340,7 @@ class Session:
         self._accept(event)
         return Saved(event.id, event.time, "outbox")
 
-    @property
-    def waiting(self) -> int:
-        """How many answers are kept on this machine until the server is back."""
-        return len(self._outbox.rows(self.store.name, self.annotator)) if self._outbox else 0
-
-    def flush(self) -> int:
-        """Send what was kept, in order; how many answers that were. Sending twice counts once.
-
-        Raises:
-            ServerLost: The server is still away; everything is kept.
-        """
-        rows = self._outbox.rows(self.store.name, self.annotator) if self._outbox else ()
-        if not rows or self._outbox is None:
-            return 0
-        with self.store.writing() as connection:
-            for row in rows:
-                fresh = postgresql.insert if connection.dialect.name != "sqlite" else sqlite.insert
-                connection.execute(
-                    fresh(schema.event).values(row.values()).on_conflict_do_nothing(index_elements=["id"])
-                )
-                self._settle(connection, row.event(), self.store.now())
-        self._outbox.sent([row.id for row in rows])
-        self._take_in()
-        return len(rows)
-
-    def _keep_waiting(self) -> None:
-        """Take in what an earlier start kept and could not send."""
-        for row in self._outbox.rows(self.store.name, self.annotator) if self._outbox else ():
-            if row.id not in self._known_ids:
-                self._accept(row.event())
-
-    def _accept(self, event: Event) -> None:
-        self._known_ids.add(event.id)
-        self._all.append(event)
-        self._state.apply(event)
-
-    def _settle(self, connection: Connection, event: Event, now: float) -> None:
-        """Keep the slots of an item in step with what its person did."""
-        if not event.item or not self._is_claimed(event.key):
-            return
-        if event.type == "skip":
-            queue.let_go(connection, self.annotator, event.item)
-        else:
-            queue.settle(connection, self.annotator, event.item, done=True, now=now)
-
-    def _write(self, type: str, item: str, values: dict[str, Any], client_id: str = "", **more: Any) -> Saved:
-        with self.store.writing() as connection:
-            known = self._known(connection, client_id)
-            if known is not None:
-                return known
-            event = self.store.event(
-                self.annotator, next_turn(connection, self.annotator), type, id=client_id, item=item, **more
-            )
-            add_event(connection, event, values)
-        self._take_in()
-        return Saved(event.id, event.time)
-
-    def _known(self, connection: Connection, client_id: str) -> Saved | None:
-        """What was saved under this id before, if anything."""
-        if not client_id:
-            return None
-        columns = schema.event.c
-        row = connection.execute(
-            select(columns.annotator, columns.client_time).where(columns.id == client_id)
-        ).one_or_none()
-        if row is None:
-            return None
-        if row[0] != self.annotator:
-            raise LabError("This id was used by somebody else.", "Submit again: a new id is made.")
-        return Saved(client_id, row[1])
-
     # Undo and redo
-
-    @property
-    def undo_what(self) -> str:
-        """What the next undo takes back: "submit", "revise", "skip", "flag", or ""."""
-        event = self._state.can_undo
-        return event.type if event else ""
-
-    @property
-    def redo_what(self) -> str:
-        """What the next redo does again, or ""."""
-        event = self._state.can_redo
-        return event.type if event else ""
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is something to take back, of today or of any day."""
-        return self._state.can_undo is not None
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether something was taken back and nothing was done since."""
-        return self._state.can_redo is not None
 
     def undo(self) -> Undone | None:
         """Take back the last thing that this person did; None where there is nothing. A new event says so."""
@@ -603,140 +390,6 @@ class Session:
         else:
             queue.settle(connection, self.annotator, target.item, done=active is not None, now=now)
 
-    # How far, and what was agreed to
-
-    def progress(self) -> Counts:
-        """How far this person has come."""
-        out = self.opted_out()
-        wanted = {
-            id for id, entry in self._entries.items() if entry.category not in out or entry.kind == PRACTICE
-        }
-        done = skipped = practice = 0
-        for (id, attempt), answers in self._state.answers.items():
-            if attempt or id not in wanted:
-                continue
-            practice += self._entries[id].kind == PRACTICE
-            skipped += answers[-1].type == "skip"
-            done += answers[-1].type != "skip"
-        all_practice = sum(entry.kind == PRACTICE for entry in self._entries.values())
-        total = len(wanted)
-        return Counts(done, skipped, total - done - skipped, total, all_practice - practice)
-
-    def recent(self, count: int = 100) -> tuple[Done, ...]:
-        """What this person did and did not take back, the newest first."""
-        last = self._state.deeds[-count:][::-1] if count > 0 else ()
-        return tuple(
-            Done(event.item, event.attempt, self._entries[event.item].number, event.type, event.time)
-            for event in last
-            if event.item in self._entries
-        )
-
-    def agree(self, text: str) -> Saved:
-        """The person has read what is recorded and who sees it, in these words, and goes on."""
-        return self._write("consent", "", {"text": text})
-
-    @property
-    def agreed(self) -> bool:
-        """Whether the person has agreed, and not withdrawn since."""
-        said = [event.type for event in self._state.others if event.type in ("consent", "withdraw")]
-        return bool(said) and said[-1] == "consent"
-
-    def withdraw(self) -> Saved:
-        """The person wants to be left out: results pass over the answers until they are erased."""
-        return self._write("withdraw", "", {})
-
-    def opt_out(self, category: str) -> Saved:
-        """Give this person no items of a category."""
-        return self._write("opt_out", "", {"category": category})
-
-    def opt_in(self, category: str) -> Saved:
-        """Give this person items of a category again."""
-        return self._write("opt_in", "", {"category": category})
-
-    def opted_out(self) -> frozenset[str]:
-        """Categories that this person is given no items of."""
-        out: set[str] = set()
-        for event in self._state.others:
-            if event.type in ("opt_out", "opt_in"):
-                category = self._categories.get(event.id, "")
-                (out.add if event.type == "opt_out" else out.discard)(category)
-        return frozenset(out)
-
-    def key_of(self, item_id: str) -> Tiers | None:
-        """The known order of a practice item, once this person has answered it; else None."""
-        if self._entries[item_id].kind != PRACTICE or self._state.active((item_id, 0)) is None:
-            return None
-        return self.store.item(item_id).key
-
-    def payloads(self, types: Sequence[str] = DEEDS) -> list[tuple[Event, dict[str, Any]]]:
-        """What was said in this person's deeds that were not taken back, oldest first."""
-        wanted = [event for event in self._state.deeds if event.type in types]
-        columns = schema.event.c
-        with self.store.reading() as connection:
-            rows = connection.execute(
-                select(columns.id, columns.payload).where(columns.annotator == self.annotator)
-            ).all()
-        texts = {row[0]: row[1] for row in rows}
-        return [(event, parse_json(texts[event.id], self.store.name)) for event in wanted]
-
-    # Events
-
-    def _forget(self) -> None:
-        self._state, self._seq, self._all, self._known_ids = Folded(), 0, [], set()
-        with contextlib.suppress(LabError):
-            self._take_in()
-
-    def _take_in(self) -> None:
-        with self.store.reading() as connection:
-            self._refresh(connection)
-
-    def _refresh(self, connection: Connection) -> None:
-        """Take in what came since: own events, and those of a second window or a merge."""
-        columns = schema.event.c
-        rows = connection.execute(
-            select(
-                columns.seq, columns.id, columns.turn, columns.type, columns.item, columns.attempt,
-                columns.supersedes, columns.client_time,
-            ).where(columns.annotator == self.annotator, columns.seq > self._seq - _LATE * self.store.server)
-            .order_by(columns.seq)
-        ).all()  # fmt: skip
-        rows = [row for row in rows if row.id not in self._known_ids]
-        if not rows:
-            return
-        fresh = [
-            Event(
-                row.id, self.annotator, row.turn, row.type, row.item or "", row.attempt, row.supersedes or "",
-                row.client_time,
-            )
-            for row in rows
-        ]  # fmt: skip
-        for event in fresh:
-            if event.type in ("opt_out", "opt_in"):
-                self._categories[event.id] = self._payload(connection, event)["category"]
-        self._seq = max(self._seq, rows[-1].seq)
-        self._known_ids.update(event.id for event in fresh)
-        self._all += fresh
-        fresh.sort(key=lambda event: event.place)
-        if fresh[0].place <= self._state.last:  # a merge brought something that belongs before what is known
-            self._state = Folded()
-            fresh = self._all = sorted(self._all, key=lambda event: event.place)
-        for event in fresh:
-            self._state.apply(event)
-
-    def _payload(self, connection: Connection, event: Event) -> dict[str, Any]:
-        row = connection.execute(select(schema.event.c.payload).where(schema.event.c.id == event.id)).one()
-        values: dict[str, Any] = parse_json(row[0], self.store.name)
-        return values
-
-    def _draft(self, connection: Connection, key: Key) -> Draft | None:
-        draft = schema.draft.c
-        row = connection.execute(
-            select(draft.payload).where(
-                draft.annotator == self.annotator, draft.item == key[0], draft.attempt == key[1]
-            )
-        ).one_or_none()
-        return Draft(parse_json(row[0], self.store.name)) if row else None
-
 
 def _put(connection: Connection, table: Any, keys: Sequence[str], **values: Any) -> None:
     """Insert a row, or change the one that has the same keys."""
@@ -744,17 +397,3 @@ def _put(connection: Connection, table: Any, keys: Sequence[str], **values: Any)
     made = insert(table).values(**values)
     rest = {name: value for name, value in values.items() if name not in keys}
     connection.execute(made.on_conflict_do_update(index_elements=list(keys), set_=rest))
-
-
-__all__ = [
-    "AllDone",
-    "Counts",
-    "Done",
-    "Entry",
-    "Saved",
-    "Session",
-    "Shown",
-    "ShownOutput",
-    "Undone",
-    "Waiting",
-]
