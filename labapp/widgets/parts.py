@@ -9,7 +9,6 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
-    QButtonGroup,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -175,18 +174,24 @@ class ViewButtons(QWidget):
 
     def __init__(self, views: Sequence[tuple[str, str]], show: Callable[[int], object]) -> None:
         super().__init__()
-        self._group = QButtonGroup(self)
+        self._show = show
+        self._buttons: list[QPushButton] = []  # no QButtonGroup: it takes Tab away from all but the one down
         self.row = QHBoxLayout(self)
         self.row.setContentsMargins(0, 0, 0, 0)
         self.row.setSpacing(6)
         for n, (title, tip) in enumerate(views):
-            made = button(tr(title), partial(show, n), tip=tr(tip), role="sample")
+            made = button(tr(title), partial(self._choose, n), tip=tr(tip), role="sample")
             made.setCheckable(True)
             made.setChecked(n == 0)
-            self._group.addButton(made, n)
+            self._buttons.append(made)
             self.row.addWidget(made)
         self.row.addStretch(1)
 
     def mark(self, n: int) -> None:
         """Put one down, and the others up."""
-        self._group.button(n).setChecked(True)
+        for i, made in enumerate(self._buttons):
+            made.setChecked(i == n)
+
+    def _choose(self, n: int) -> None:
+        self.mark(n)
+        self._show(n)
