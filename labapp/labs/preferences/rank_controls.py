@@ -87,6 +87,7 @@ class RankControls(QWidget):
         return made
 
     def _keys(self) -> QWidget:
+        self._shown_keys: tuple[tuple[str, str], ...] = ()
         self._holder = Resized(self._fit_keys)
         self.keys = QWidget(self._holder)
         self._grid = QGridLayout(self.keys)
@@ -98,6 +99,9 @@ class RankControls(QWidget):
         return self._holder
 
     def _fill_keys(self, keys: tuple[tuple[str, str], ...]) -> None:
+        if keys is self._shown_keys:
+            return
+        self._shown_keys = keys
         while self._grid.count():
             old = self._grid.takeAt(0).widget()
             if old is not None:
@@ -112,7 +116,9 @@ class RankControls(QWidget):
         self._fit_keys(self._holder.height())
 
     def _fit_keys(self, height: int) -> None:
-        self.keys.setVisible(self._grid.totalSizeHint().height() <= height)
+        wanted = self._grid.totalSizeHint().height()
+        self.keys.resize(self.keys.width(), wanted)
+        self.keys.setVisible(wanted <= height)
 
     # What is shown.
 
