@@ -60,10 +60,12 @@ def small_plan(lab: FinetuningLab, steps: int, rank: int = 0) -> None:
     """A plan that takes some seconds."""
     form = lab.run.form
     form.choose_preset("dpo")
-    form.main.set_values({"steps": steps, "batch": 2})
+    form.main.set_values({"steps": steps})
     form.method.set_values({"rank": rank})
     form.rows.set_values({"rows": 10})
-    form.more.set_values({"evaluate_every": 1000, "save_every": 1000, "precision": "f32", "warmup": 1})
+    form.more.set_values(
+        {"batch": 2, "evaluate_every": 1000, "save_every": 1000, "precision": "f32", "warmup": 1}
+    )
 
 
 def test_the_class_foresees_then_sees_what_three_models_say(qtbot: QtBot, held: Held) -> None:

@@ -90,10 +90,10 @@ class DataPage(LabPage):
         self.chips = ValueChips(tr("The row in tokens; those that are trained on are colored"))
         self.model_picker = Picker(tr("Model whose template is shown"), lambda: model_choices(self.context))
         self.model_picker.picked.connect(self.choose_model)
-        self.model_picker.setFixedWidth(150)
+        self.model_picker.setFixedWidth(140)
         self.tokens_say = WholeLabel("", "small")
         self.worse_button = button(
-            tr("Worse answer"), self._lay_out, tip=tr("Show the tokens of the worse answer"), role="sample"
+            tr("Worse"), self._lay_out, tip=tr("Show the tokens of the worse answer"), role="sample"
         )
         self.worse_button.setCheckable(True)
         head = QHBoxLayout()
@@ -316,7 +316,7 @@ class DataPage(LabPage):
         values = np.array([1.0 if n >= laid.begin else np.nan for n in range(len(laid.tokens))])
         self.chips.set_values(list(laid.tokens), values, self._describe)
         self.tokens_say.setText(
-            tr("{n:,} tokens, {m:,} of them trained on", n=len(laid.ids), m=len(laid.ids) - laid.begin)
+            tr("{m:,} of {n:,} tokens are trained on", n=len(laid.ids), m=len(laid.ids) - laid.begin)
         )
 
     def _describe(self, n: int) -> str:

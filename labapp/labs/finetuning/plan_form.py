@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QFileDialog, QVBoxLayout, QWidget
 
 from core.problems import LabError
 from core.stages import once
@@ -42,9 +42,10 @@ METHOD = ["method", "rank"]
 PREFER = ["beta", "nll"]
 LORA = ["alpha", "targets"]
 MORE_METHOD = ["smoothing", "robust", "ipo_lengths"]
-MAIN = ["steps", "batch"]
+MAIN = ["steps"]
 MORE = [
-    "rate", "optimizer", "schedule", "warmup", "decay", "clip", "accumulation", "precision", "device",
+    "batch", "rate", "optimizer", "schedule", "warmup", "decay", "clip", "accumulation", "precision",
+    "device",
     "evaluate_every", "save_every", "seed",
 ]  # fmt: skip
 ROWS = ["rows", "worse", "flipped"]
@@ -80,7 +81,7 @@ class PlanForm(QWidget):
         self.method = SettingsForm(FinetuneSettings, METHOD, 2, titles={"method": METHODS})
         self.prefer = SettingsForm(FinetuneSettings, PREFER, 2)
         self.lora = SettingsForm(FinetuneSettings, LORA, 2)
-        self.main = SettingsForm(TrainingSettings, MAIN, 2)
+        self.main = SettingsForm(TrainingSettings, MAIN)
         self.more_method = SettingsForm(FinetuneSettings, MORE_METHOD)
         self.more = SettingsForm(TrainingSettings, MORE)
         self.facts = label("", "small", wrap=True)
@@ -128,7 +129,10 @@ class PlanForm(QWidget):
         column.addStretch(1)
         for box in self.findChildren(QComboBox):  # as narrow as the column, however long a choice is
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            box.setMinimumContentsLength(8)
+            box.setMinimumContentsLength(5)
+        for form in (self.method, self.prefer, self.lora):  # two fields share its width
+            for narrow in form.findChildren(QAbstractSpinBox):
+                narrow.setMinimumWidth(60)
 
     # Choosing.
 
