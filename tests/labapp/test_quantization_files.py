@@ -95,7 +95,7 @@ def test_several_recipes_at_once_become_artifacts_that_say_what_they_are_made_of
     assert made[0].references[0].path.name == "model.safetensors"
     rows = [page.tensors.rows.row(n) for n in range(page.tensors.rows.rowCount())]
     assert any(row[:3] == ("blk.0.ffn_up.weight", "F32", "Q2_K") for row in rows)
-    assert page.bars.bars[0].name == "ffn_up"
+    assert page.results.bars.bars[0].name == "ffn_up"
     assert not held.window.workspace.works("quantizing")
 
 
@@ -137,7 +137,7 @@ def test_what_is_recorded_is_there_at_once_and_what_is_measured_stands_beside_it
     assert page.prediction.text.startswith("Yes. Sums step by step")
     assert page.table.rows.row(0)[:3] == ("● F32", "32.00", "3.520 ± 0.092")
     assert [one.title for one in page.others] == [made.name]  # made of it, so it is on the list
-    page.windows.setValue(2)
+    page.text.windows.setValue(2)
     page.start()
     held.wait(lambda: page.job is None and page.measured)
     row = page.measured[f"artifact:{made.id}"]
@@ -160,7 +160,7 @@ def test_a_comparison_that_was_stopped_goes_on_where_it_was(held: Held) -> None:
     held.lab.frame.show_page("compare")
     page = held.lab.compare
     page.prediction.close_question()
-    page.windows.setValue(16)
+    page.text.windows.setValue(16)
     page.start()
     held.until(lambda: bool(page.measured))
     page.stop()

@@ -10,10 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtWidgets import (
-    QComboBox,
-    QFileDialog,
     QHBoxLayout,
-    QSpinBox,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -23,12 +20,8 @@ from core.problems import LabError
 from labapp.labs.quantization.choosing import SourcePicker, Subject, subject_of
 from labapp.labs.quantization.compare_table import CompareTable, detail_rows
 from labapp.labs.quantization.comparing import (
-    OWN,
-    STORY,
-    WORLD,
     Row,
     Sized,
-    TextChoice,
     compare_models,
     recorded_rows,
     rows_of,
@@ -39,10 +32,11 @@ from labapp.labs.quantization.comparing import (
 from labapp.labs.quantization.page import Numbers, QuantizationPage, column, figures
 from labapp.labs.quantization.side_views import ChatView, PromptView
 from labapp.labs.quantization.tensor_losses import TensorLosses
+from labapp.labs.quantization.text_choice import TextPicker
 from labapp.runner import Done, Job, Outcome, Slot
 from labapp.scenes import read_json
 from labapp.widgets.checked_table import CheckedTable
-from labapp.widgets.parts import ViewButtons, button, controls, field, inset, label
+from labapp.widgets.parts import ViewButtons, button, controls, field, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
 from labapp.words import tr
@@ -82,7 +76,6 @@ class ComparePage(QuantizationPage):
         self._asked: Any = None
         self._view = TABLE
         self._chosen = "Q4_K_M"
-        self._own_text = ""
         self._errors_of: tuple[str, str] = ("", "")
         self._recorded = recorded_rows()
         self._scene = read_json("scenes", "quantization", "compare.json")
@@ -103,20 +96,7 @@ class ComparePage(QuantizationPage):
         self.adder = SourcePicker(tr("Add a model"), self.context.workspace)
         self.adder.set_title(tr("Add a model…"))
         self.adder.chosen.connect(self.add)
-        self.text = QComboBox()
-        self.text.addItem(tr("Unread world"), WORLD)
-        self.text.addItem(tr("A story"), STORY)
-        self.text.addItem(tr("A file…"), OWN)
-        self.text.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.text.activated.connect(lambda _: self._text_chosen())
-        self.windows = QSpinBox()
-        self.windows.setRange(1, 10_000)
-        self.windows.setValue(8)
-        inset(self.windows)
-        both = QHBoxLayout()
-        both.setSpacing(6)
-        both.addWidget(field(tr("Text"), self.text, tr("What they are measured on")), 1)
-        both.addWidget(field(tr("Windows"), self.windows, tr("So many pieces of text at most")))
+        self.text = TextPicker()
         self.start_button = button(
             tr("Compare"), self.start, role="primary", tip=tr("Measure the ticked models on the text")
         )
@@ -127,7 +107,7 @@ class ComparePage(QuantizationPage):
         row.addWidget(self.stop_button)
         self.controls = controls(
             field(tr("Reference"), self.model, tr("In full precision: what the others are held against")),
-            self.list, self.adder, both, row, grows=self.list,
+            self.list, self.adder, self.text, row, grows=self.list,
         )  # fmt: skip
 
     def _build_picture(self) -> None:
@@ -242,21 +222,6 @@ class ComparePage(QuantizationPage):
             )
         return self.reference, others
 
-    def _text_chosen(self) -> None:
-        if self.text.currentData() != OWN:
-            return
-        name, _ = QFileDialog.getOpenFileName(self.lab.window(), tr("Choose a text"), "", "*.txt *.md *")
-        if name:
-            self.take_text(name)
-        elif not self._own_text:
-            self.text.setCurrentIndex(0)
-
-    def take_text(self, path: str) -> None:
-        """Measure on a text file."""
-        self._own_text = path
-        self.text.setItemText(self.text.findData(OWN), Path(path).name)
-        self.text.setCurrentIndex(self.text.findData(OWN))
-
     # Measuring.
 
     def start(self) -> None:
@@ -267,12 +232,12 @@ class ComparePage(QuantizationPage):
         if self.job is not None:
             return
         reference, others = self.needed()
-        text = TextChoice(self.text.currentData(), self._own_text)
-        asked = (reference.key, tuple(one.key for one in others), text, self.windows.value())
+        text, windows = self.text.choice, self.text.windows.value()
+        asked = (reference.key, tuple(one.key for one in others), text, windows)
         so_far = self.stopped[1] if self.stopped is not None and self.stopped[0] == asked else None
         self._asked, self._measuring, self._last = asked, others, so_far
         self.prediction.close_question()
-        models, windows = self.context.models, self.windows.value()
+        models = self.context.models
         self.job = self.context.runner.start(
             Slot(self.lab.name, "compare"),
             lambda: compare_models(models, reference, others, text, windows, so_far),
@@ -459,7 +424,7 @@ class ComparePage(QuantizationPage):
     def open_files(self, files: list[Path]) -> None:
         for file in files:
             if file.suffix in (".txt", ".md"):
-                self.take_text(str(file))
+                self.text.take(str(file))
             else:
                 self.add(f"file:{file}")
 
@@ -474,8 +439,7 @@ class ComparePage(QuantizationPage):
         return {
             "reference": self.reference.key if self.reference is not None else "smallworld",
             "others": [one.key for one in self.others], "ticked": sorted(self.ticked), "view": self._view,
-            "windows": self.windows.value(), "text": self.text.currentData(), "file": self._own_text,
-            "prompt": self.prompt.line.text(),
+            "prompt": self.prompt.line.text(), **self.text.save_state(),
         }  # fmt: skip
 
     def restore_state(self, state: dict[str, Any]) -> None:
@@ -486,12 +450,7 @@ class ComparePage(QuantizationPage):
         if isinstance(state.get("ticked"), list):
             self.ticked = {key for key in state["ticked"] if isinstance(key, str)}
         reference = state.get("reference")
-        if type(state.get("windows")) is int:
-            self.windows.setValue(state["windows"])
-        if isinstance(state.get("file"), str) and Path(state["file"]).is_file():
-            self.take_text(state["file"])
-        if isinstance(state.get("text"), str) and (state["text"] != OWN or self._own_text):
-            self.text.setCurrentIndex(max(0, self.text.findData(state["text"])))
+        self.text.restore_state(state)
         if isinstance(state.get("prompt"), str):
             self.prompt.line.setText(state["prompt"])
         if type(state.get("view")) is int and 0 <= state["view"] < len(VIEWS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +90,16 @@ def short_name(reference: str, name: str) -> str:
     ('Q2_K', 'Other')
     """
     return name.removeprefix(f"{reference}, ")
+
+
+def label_of(name: str) -> str:
+    """A name that is short enough for a point of a plot; a star where another mix came out.
+
+    >>> label_of("180 Q4_0, 31 Q6_K (Q2_K asked, 180 of 211 tensors fell back)"), label_of("Q8_0")
+    ('Q2_K*', 'Q8_0')
+    """
+    asked = re.search(r"\((\w+) asked", name)
+    return f"{asked[1]}*" if asked else name[-12:]
 
 
 def rows_of(reference: str, subjects: Sequence[Subject], sized: Sized, event: WindowCompared) -> list[Row]:

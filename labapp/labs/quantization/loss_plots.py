@@ -11,7 +11,7 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from labapp.labs.quantization.comparing import Row
+from labapp.labs.quantization.comparing import Row, label_of
 from labapp.plots import Plot, Series
 from labapp.theme import CATEGORIES, theme_of
 from labapp.words import tr
@@ -28,6 +28,9 @@ class LossPlot(Plot):
         super().__init__(title, (tr("bits a weight"), ""), (measured, unit), whole=False)
         self._log = log
         self.view.getPlotItem().setLogMode(x=False, y=log)
+        if log:
+            self.view.getPlotItem().getAxis("left").setStyle(maxTickLevel=0)
+        self.view.getPlotItem().getViewBox().setDefaultPadding(0.09)
         self._level = pg.InfiniteLine(angle=0, movable=False)
         self._level.hide()
         self.view.addItem(self._level, ignoreBounds=True)
@@ -88,7 +91,7 @@ class LossPlot(Plot):
             if any(abs(x - other) < apart for other in taken):
                 continue
             taken.append(x)
-            item = pg.TextItem(name[-12:], color=theme_of(self).secondary, anchor=(-0.1, 0.9))
+            item = pg.TextItem(label_of(name), color=theme_of(self).secondary, anchor=(-0.1, 0.9))
             item.setPos(x, math.log10(y) if self._log else y)
             self.view.addItem(item, ignoreBounds=True)
             self._names.append(item)

@@ -19,10 +19,10 @@ from labapp.handoff import Handoff
 from labapp.labs.quantization.choosing import SourcePicker, subject_of
 from labapp.labs.quantization.models import Planned, plan_all
 from labapp.labs.quantization.page import Numbers, QuantizationPage, column, figures
+from labapp.labs.quantization.quantize_results import Results, tensor_row
 from labapp.labs.quantization.quantizing import WORK, Began, Made, Order, quantize_all, state_of
 from labapp.runner import Done, Job, Outcome, Slot
 from labapp.scenes import read_json
-from labapp.widgets.bars import Bar, Bars
 from labapp.widgets.checked_table import CheckedTable
 from labapp.widgets.parts import button, card, controls, field, label
 from labapp.widgets.prediction import Prediction
@@ -129,27 +129,8 @@ class QuantizePage(QuantizationPage):
             layout.setStretchFactor(self.tensors_card, 1)
 
     def _build_details(self) -> None:
-        self.heading = label("", "heading", wrap=True)
-        self.says = label("", "small", wrap=True)
-        self.bars = Bars(tr("Error by kind of tensor"))
-        self.bars_title = label(tr("Error by kind of tensor (%)"), "small")
-        self.compare_button = button(
-            tr("Compare"), self._compare, tip=tr("What these bits cost, on the page Compare")
-        )
-        self.away_button = button(
-            tr("Take it away"), self._take_away, tip=tr("The file for llama.cpp and Ollama")
-        )
-        self.open_button = button(tr("Open in…"), self._open_menu, tip=tr("Look inside in another lab"))
-        self.details = QWidget()
-        layout = QVBoxLayout(self.details)
-        layout.setContentsMargins(14, 8, 14, 8)
-        layout.setSpacing(8)
-        for part in (self.heading, self.says, self.bars_title):
-            layout.addWidget(part)
-        layout.addWidget(self.bars, 1)
-        for made in (self.compare_button, self.away_button, self.open_button):
-            layout.addWidget(made)
-        layout.addStretch()
+        self.results = Results(self._compare, self._take_away, self._open_menu)
+        self.details = self.results
 
     # The model and what recipes would make of it.
 
@@ -341,37 +322,14 @@ class QuantizePage(QuantizationPage):
 
     def _show_chosen(self) -> None:
         done, plan = self.done.get(self.chosen, []), self.plan_of(self.chosen)
-        self.tensors.set_rows([_tensor_row(one) for one in done])
+        self.tensors.set_rows([tensor_row(one) for one in done])
         self.tensors.scrollToBottom()
         self.tensors_card.setVisible(bool(done))
         self.tensors_title.setText(
             tr("{recipe}: {n} of {all} tensors", recipe=self.chosen, n=len(done),
                all=len(plan.choices) if plan else 0)
         )  # fmt: skip
-        self.heading.setText(self.chosen if plan is not None else "")
-        self.says.setText(self._came_out(plan, done) if plan is not None else "")
-        self.bars.set_bars([Bar(name, 100 * e, f"{100 * e:.2f}") for name, e in _by_kind(done)])
-        for part in (self.bars, self.bars_title):
-            part.setVisible(any(one.error for one in done))
-        for made in (self.compare_button, self.away_button, self.open_button):
-            made.setVisible(self.chosen in self.made)
-
-    def _came_out(self, plan: Plan, done: list[TensorDone]) -> str:
-        if self.prediction.asking:
-            return tr("The answer is shown after the question.")
-        parts = [plan.title if plan.fallbacks else tr(plan.recipe.about)]
-        parts.append(
-            tr("{n:.4f} bits a weight, {size:,.2f} MB.", n=plan.bits_per_weight, size=plan.bytes / 1e6)
-        )
-        trips = sum(one.copied and one.choice.why != "kept" for one in done)
-        if trips:
-            parts.append(
-                tr(
-                    "{n} tensors are a round trip: their bytes were copied, nothing is rounded anew.",
-                    n=trips,
-                )
-            )
-        return "\n".join(parts)
+        self.results.show_plan(plan, done, self.prediction.asking, self.chosen in self.made)
 
     def _show_buttons(self) -> None:
         running = self.job is not None
@@ -453,7 +411,7 @@ class QuantizePage(QuantizationPage):
                 menu.addAction(title).triggered.connect(
                     lambda _=False, name=name: self.context.open_in(name, handoff)
                 )
-        menu.exec(self.open_button.mapToGlobal(self.open_button.rect().bottomLeft()))
+        menu.exec(self.results.open_button.mapToGlobal(self.results.open_button.rect().bottomLeft()))
         menu.deleteLater()
 
     def artifact_changed(self) -> None:
@@ -468,7 +426,7 @@ class QuantizePage(QuantizationPage):
     def numbers(self) -> Numbers:
         done = self.done.get(self.chosen, [])
         if done:
-            return [c.title for c in self.tensors.rows.columns], [_tensor_row(one) for one in done]
+            return [c.title for c in self.tensors.rows.columns], [tensor_row(one) for one in done]
         rows = self.recipes.rows
         return [c.title for c in rows.columns], [rows.row(n) for n in range(rows.rowCount())]
 
@@ -501,27 +459,3 @@ class QuantizePage(QuantizationPage):
 def _check_free(work: Work) -> None:
     if work.read_only:
         raise LabError(tr("Another window goes on with it."), tr("Close it there first."))
-
-
-def _tensor_row(one: TensorDone) -> tuple[str, ...]:
-    note = ""
-    if one.choice.why == "fallback":
-        note = tr(
-            "{kind} needs rows of 256, not {n:,}", kind=one.choice.wanted, n=one.choice.tensor.shape[-1]
-        )
-    elif one.choice.why == "kept":
-        note = tr("kept")
-    elif one.copied:
-        note = tr("round trip: copied")
-    error = figures(100 * one.error) if one.error else "0"
-    return (one.choice.tensor.name, one.stored, one.choice.kind, f"{one.bytes:,}", error, note)
-
-
-def _by_kind(done: list[TensorDone]) -> list[tuple[str, float]]:
-    """The mean relative error of each kind of tensor over layers, of those that were rounded."""
-    found: dict[str, list[float]] = {}
-    for one in done:
-        if one.error:
-            name = one.choice.tensor.name.removesuffix(".weight").split(".")[-1]
-            found.setdefault(name, []).append(one.error)
-    return sorted(((name, sum(e) / len(e)) for name, e in found.items()), key=lambda pair: -pair[1])
