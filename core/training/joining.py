@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from core.training.events import Began
 from core.training.history import History
@@ -19,7 +20,7 @@ def joined(before: History, now: History) -> History:
     [1, 2]
     """
     before = _until(before, now.began)
-    parts = {name: getattr(before, name) + getattr(now, name) for name in _KINDS}
+    parts: dict[str, Any] = {name: getattr(before, name) + getattr(now, name) for name in _KINDS}
     return dataclasses.replace(before, plan=before.plan or now.plan, began=now.began or before.began, **parts)
 
 
@@ -27,5 +28,7 @@ def _until(told: History, began: Began | None) -> History:
     """What was told up to the step at which a run goes on."""
     if began is None:
         return told
-    kept = {name: tuple(one for one in getattr(told, name) if one.step <= began.step) for name in _KINDS}
+    kept: dict[str, Any] = {
+        name: tuple(one for one in getattr(told, name) if one.step <= began.step) for name in _KINDS
+    }
     return dataclasses.replace(told, **kept)

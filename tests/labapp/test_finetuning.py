@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytestqt.qtbot import QtBot
 
-from core.stages import run_to_end
+from core.stages import Finished, run_to_end
 from core.training.arms import ARMS, EXPERIMENTS
+from core.training.experiments import ArmRun
 from core.training.finetune import start_finetune
 from core.training.finetune_settings import FinetuneSettings
 from core.training.hints import hints
@@ -205,7 +207,33 @@ def test_rows_are_edited_added_and_saved_beside_the_users_file(
     assert lab.run.form.plan().rows.path == str(data.path)
 
 
-def test_recorded_experiments_say_their_seeds_and_show_the_failure_signs(held: Held) -> None:
+def assert_a_run_here_is_laid_over_them(
+    lab: FinetuningLab, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    """With a recorded run in the place of one that is trained."""
+
+    def played(folder: Path, arm: str, seed: int) -> Iterator[Any]:
+        made = ArmRun.from_json(recorded_runs(arm)[0].values)
+        assert made.to_json()["looks"] == recorded_runs(arm)[0].values["looks"]
+        yield from made.looks
+        yield Finished("It was played.", made)
+
+    monkeypatch.setattr("core.training.experiments.run_arm", played)
+    page = lab.experiments
+    page.choose("labels")
+    page.arm.setCurrentIndex(1)
+    page.run()
+    qtbot.waitUntil(lambda: "of training" in page.run_says.text(), timeout=PATIENCE)
+    assert page.own is not None
+    assert page.own.arm == "flipped10"
+    assert page.plot is not None
+    assert page.plot.plot.series[-1].name.startswith("here: ")
+    assert page.run_button.isEnabled()
+
+
+def test_recorded_experiments_say_their_seeds_and_show_the_failure_signs(
+    held: Held, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
     lab = finetuning(held.window)
     lab.frame.show_page("experiments")
     page = lab.experiments
@@ -223,6 +251,7 @@ def test_recorded_experiments_say_their_seeds_and_show_the_failure_signs(held: H
         assert seeds
     history, beta, _ = recorded_history("collapse")
     assert "both answers fall" in {one.name for one in hints(history.measured, 40, beta)}
+    assert_a_run_here_is_laid_over_them(lab, monkeypatch, qtbot)
     lab.frame.show_page("run")
     lab.run.show_recording("collapse")
     assert "recording" in lab.run.heading.text()

@@ -53,8 +53,8 @@ class CheckpointBar(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for part in (self.says, self.slider):
-            layout.addWidget(part)
+        layout.addWidget(self.says)
+        layout.addWidget(self.slider)
         layout.addLayout(row)
         self.refresh()
 
