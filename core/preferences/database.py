@@ -226,6 +226,22 @@ def told(name: str) -> Iterator[None]:
         raise explain(error, name) from error
 
 
+@contextlib.contextmanager
+def readable(name: str) -> Iterator[None]:
+    """Where a row is taken apart: what does not read means that the store is damaged.
+
+    Raises:
+        LabError: A value is missing or of another kind than it was written as.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise LabError(
+            f"{name} is damaged: what was written in one of its rows does not read.",
+            "Restore the newest backup beside it, or rescue what can be read into a new file.",
+        ) from error
+
+
 _CAUSES: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
         ("disk is full",),

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from core.preferences import schema
 from core.preferences.events import Folded, Key
-from core.preferences.store import Entry
+from core.preferences.facts import Entry
 from core.preferences.task import WORK
 from core.preferences.texts import digest
 

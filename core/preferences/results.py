@@ -16,9 +16,11 @@ from sqlalchemy import select
 
 from core.preferences import schema
 from core.preferences.answers import answer_of
+from core.preferences.database import readable
 from core.preferences.events import Event, Folded, fold
+from core.preferences.facts import Annotator, TaskFacts
 from core.preferences.pairwise import Judged
-from core.preferences.store import Annotator, Store, TaskFacts
+from core.preferences.store import Store
 from core.preferences.task import GOLD, PRACTICE, WORK, Item, Tiers
 
 
@@ -170,10 +172,12 @@ def read_results(store: Store) -> Results:
             rankings.append(_ranking(who, event, rows[event.id]))
     wanted = {one.item_id for one in rankings} | {one.item_id for one in (*skips, *flagged)}
     items = {item.id: item for item in store.items() if item.id in wanted} if wanted else {}
-    first = [one for one in rankings if items[one.item_id].kind in (WORK, GOLD) and not one.attempt]
+    with readable(store.name):  # an answer to an item that is not there any more
+        kinds = {id: items[id].kind for id in wanted}
+    first = [one for one in rankings if kinds[one.item_id] in (WORK, GOLD) and not one.attempt]
     return Results(
         store.task, items, tuple(first), tuple(one for one in rankings if one.attempt),
-        tuple(one for one in rankings if items[one.item_id].kind == PRACTICE and not one.attempt),
+        tuple(one for one in rankings if kinds[one.item_id] == PRACTICE and not one.attempt),
         tuple(skips), tuple(flagged),
         tuple(one for one in people.values() if not one.joined_to and one.id not in withdrawn),
         len(withdrawn), tuple(conflicts),
@@ -201,29 +205,40 @@ def _people(store: Store) -> Iterator[tuple[str, list[Event], dict[str, Any]]]:
                 if events:
                     yield annotator, events, said
                 annotator, events, said = row.annotator, [], {}
-            item, before = row.item or "", row.supersedes or ""
-            events.append(
-                Event(row.id, annotator, row.turn, row.type, item, row.attempt, before, row.client_time)
-            )
+            with readable(store.name):
+                events.append(_event(row))
             said[row.id] = row
         if events:
             yield annotator, events, said
 
 
-def _ranking(annotator: str, event: Event, row: Any) -> Ranking:
-    values = json.loads(row.payload)
-    answer = answer_of(values)
-    return Ranking(
-        annotator, event.item, answer.tiers, answer.unranked, answer.all_bad, answer.mode, answer.flags,
-        answer.ratings, answer.comment, answer.pairs, answer.active_ms, answer.wall_ms,
-        tuple(json.loads(row.shown)), event.time, event.attempt, values.get("guidelines", 1), event.id,
-        event.supersedes, row.app,
+def _event(row: Any) -> Event:
+    """An event from its row; a damaged one may hold anything."""
+    event = Event(
+        row.id, row.annotator, int(row.turn), row.type, row.item or "", row.attempt, row.supersedes or "",
+        row.client_time,
     )  # fmt: skip
+    if any(not isinstance(text, str) for text in (event.id, event.type, event.item, event.time)):
+        raise TypeError("a text is none")
+    return event
+
+
+def _ranking(annotator: str, event: Event, row: Any) -> Ranking:
+    with readable("The store"):
+        values = json.loads(row.payload)
+        answer = answer_of(values)
+        return Ranking(
+            annotator, event.item, answer.tiers, answer.unranked, answer.all_bad, answer.mode, answer.flags,
+            answer.ratings, answer.comment, answer.pairs, answer.active_ms, answer.wall_ms,
+            tuple(json.loads(row.shown)), event.time, event.attempt, values.get("guidelines", 1), event.id,
+            event.supersedes, row.app,
+        )  # fmt: skip
 
 
 def _passed(annotator: str, event: Event, rows: Mapping[str, Any]) -> Passed:
-    values = json.loads(rows[event.id].payload)
-    return Passed(
-        annotator, event.item, values.get("reason", ""), values.get("comment", ""),
-        tuple(values.get("flags", ())), event.time,
-    )  # fmt: skip
+    with readable("The store"):
+        values = json.loads(rows[event.id].payload)
+        return Passed(
+            annotator, event.item, values.get("reason", ""), values.get("comment", ""),
+            tuple(values.get("flags", ())), event.time,
+        )  # fmt: skip

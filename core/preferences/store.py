@@ -8,13 +8,11 @@ merging and erasing are in files of their own.
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import secrets
-import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -25,11 +23,13 @@ from sqlalchemy.engine import Connection, Engine
 
 from core.artifacts.manifest import app_version
 from core.formats.bounded_json import parse_json
-from core.formats.files import quoted, shown
+from core.formats.files import shown
 from core.preferences import schema
-from core.preferences.database import Now, explain, server_engine, sqlite_engine, told
+from core.preferences.database import Now, readable, server_engine, sqlite_engine, told
 from core.preferences.events import Event
-from core.preferences.task import WORK, Guidelines, Item, Task, TaskSettings, flags_of
+from core.preferences.facts import Annotator, Entry, ItemLine, TaskFacts
+from core.preferences.structure import check_kind, check_tables
+from core.preferences.task import WORK, Guidelines, Item, Task
 from core.preferences.task_json import header_of, header_values, item_json, item_of
 from core.preferences.texts import as_json, prompt_text
 from core.problems import LabError
@@ -38,65 +38,12 @@ if TYPE_CHECKING:
     from core.preferences.outbox import Outbox
     from core.preferences.session import Session
 
+__all__ = ["Annotator", "Entry", "ItemLine", "Store", "TaskFacts", "create_store", "open_store"]
+
 DATABASE = "rankings.db"
 NAME_AT_MOST = 200  # characters of a person's name
 _AT_ONCE = 2_000  # items written between two looks at the clock
 _START = 160  # characters of a prompt that a list shows
-
-
-@dataclass(frozen=True)
-class TaskFacts:
-    """A task without its items; the attributes are those of `Task`, and `sha256` is that of the items."""
-
-    id: str
-    name: str
-    created: datetime
-    guidelines: Guidelines
-    settings: TaskSettings
-    key_id: str
-    sha256: str
-    items: int
-
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """What an output can be flagged as."""
-        return flags_of(self.settings)
-
-
-@dataclass(frozen=True)
-class Annotator:
-    """A person: a random id with a name to show, which need not be the only one of its kind.
-
-    Attributes:
-        joined_to: Id of the person who this one is the same as, or "".
-    """
-
-    id: str
-    name: str
-    created: str
-    joined_to: str = ""
-
-
-@dataclass(frozen=True)
-class ItemLine:
-    """An item in a list."""
-
-    number: int
-    id: str
-    kind: str
-    category: str
-    prompt_start: str
-    outputs: int
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An item as the queue knows it."""
-
-    number: int
-    id: str
-    kind: str
-    category: str
 
 
 def create_store(path: str | os.PathLike[str], task: Task, now: Now = time.time) -> Store:
@@ -192,7 +139,7 @@ def open_store(
         path = Path(path)
         if not path.is_file():
             raise LabError(f"{shown(path)} does not exist or is no file.", "Check the name and the folder.")
-        _check_kind(path)
+        check_kind(path)
         store = Store(sqlite_engine(path, read_only=read_only), path, shown(path), read_only, now)
     try:
         store.load()
@@ -208,30 +155,6 @@ def _is_url(path: str | os.PathLike[str]) -> bool:
 
 def _shown_url(engine: Engine) -> str:
     return engine.url.set(password=None, query={}).render_as_string()
-
-
-def _check_kind(path: Path) -> None:
-    """Look at the first bytes before SQLite does: what a file of ours says of itself."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(100)
-    except OSError as error:
-        raise LabError(
-            f"{shown(path)} cannot be read: {error.strerror}.", "Check its permissions."
-        ) from error
-    if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
-        raise LabError(
-            f"{shown(path)} is no database of rankings, or its beginning is damaged.",
-            "Choose another file, or rescue what can be read into a new one.",
-        )
-    version, application = (int.from_bytes(head[at : at + 4], "big") for at in (60, 68))
-    if application != schema.APPLICATION:
-        raise LabError(f"{shown(path)} is a database of another program.", "Choose another file.")
-    if version > schema.SCHEMA:
-        raise LabError(
-            f"{shown(path)} has schema {version}; this LLM Lab reads up to {schema.SCHEMA}.",
-            "Update LLM Lab.",
-        )
 
 
 class Store:
@@ -260,7 +183,7 @@ class Store:
         """Read the task's header and see that the tables are ours."""
         with self.reading() as connection:
             if connection.dialect.name == "sqlite":
-                _check_tables(connection, self.name)
+                check_tables(connection, self.name)
             row = connection.execute(select(schema.task.c.header)).one_or_none()
         if row is None:
             raise LabError(f"{self.name} holds no task.", "Choose another file.")
@@ -402,8 +325,9 @@ class Store:
             ).one_or_none()
         if row is None:
             return None
-        values = parse_json(row[0], self.name)
-        return Guidelines(values["version"], values["text"])
+        with readable(self.name):
+            values = parse_json(row[0], self.name)
+            return Guidelines(values["version"], values["text"])
 
     # People
 
@@ -418,7 +342,8 @@ class Store:
             ).all()
         people: dict[str, Annotator] = {}
         for id, type, text, when in rows:
-            values = parse_json(text, self.name)
+            with readable(self.name):
+                values = {"name": "", "to": ""} | parse_json(text, self.name)
             known = people.get(id)
             if type == "join" and known:
                 people[id] = replace(known, joined_to=values["to"])
@@ -521,51 +446,3 @@ def _checked_name(name: str) -> str:
     if not name or len(name) > NAME_AT_MOST or "\0" in name or any("\ud800" <= c <= "\udfff" for c in name):
         raise LabError(f"The name {name[:40]!r} will not do.", f"Give 1 to {NAME_AT_MOST} characters.")
     return name
-
-
-def _check_tables(connection: Connection, name: str) -> None:
-    """Refuse a file whose tables or triggers are not exactly ours: a trigger is a program."""
-    found = _structure(connection.connection.driver_connection)
-    if found != _expected():
-        more = sorted({what for what, *_ in found ^ _expected()})
-        raise LabError(
-            f"{name} has tables or triggers that are not those of LLM Lab: {quoted(', '.join(more), 120)}.",
-            "Rescue what can be read into a new file; nothing in it was run.",
-        )
-
-
-def _structure(raw: Any) -> frozenset[tuple[str, ...]]:
-    """Name, type, table and meaning of everything in a database: columns of tables, text of triggers."""
-    found = []
-    rows = raw.execute("SELECT name, type, tbl_name, sql FROM sqlite_master").fetchall()
-    for name, type, table, sql in rows:
-        if name in ("sqlite_sequence", "sqlite_stat1", "sqlite_stat4") and type == "table":
-            continue
-        meaning = " ".join(str(sql).split()) if type not in ("table", "index") else ""
-        if type == "table":
-            if not str(sql).upper().startswith("CREATE TABLE"):
-                meaning = "no plain table"
-            columns = raw.execute(
-                'SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?)', (str(name),)
-            )
-            meaning += repr(columns.fetchall())
-        found.append((str(name), str(type), str(table), meaning))
-    return frozenset(found)
-
-
-@functools.cache
-def _expected() -> frozenset[tuple[str, ...]]:
-    from sqlalchemy import create_engine
-    from sqlalchemy.pool import StaticPool
-
-    raw = sqlite3.connect(":memory:", check_same_thread=False)
-    engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
-    with engine.begin() as connection:
-        schema.create(connection)
-    made = _structure(raw)
-    engine.dispose()
-    raw.close()
-    return made
-
-
-__all__ = ["Annotator", "Entry", "ItemLine", "Store", "TaskFacts", "create_store", "explain", "open_store"]

@@ -242,6 +242,6 @@ def test_a_damaged_store_is_not_copied_over_good_copies(tmp_path: Path) -> None:
         data[4096 * page : 4096 * page + 200] = b"\xff" * 200
     store.path.write_bytes(data)
     clock.at += 4000
-    with open_store(store.path, now=clock) as again, pytest.raises(LabError, match="damaged"):
+    with pytest.raises(LabError, match="damaged"), open_store(store.path, now=clock) as again:
         back_up(again)
     assert len(backups(store.path)) == 1

@@ -1,4 +1,5 @@
-"""Candidates sampled from models: all there, settings beside them, stopped and gone on with to the same texts."""
+"""Candidates sampled from models: all there, settings beside them, stopped and gone on with to the same
+texts."""
 
 from __future__ import annotations
 
