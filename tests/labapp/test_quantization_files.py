@@ -97,6 +97,13 @@ def test_several_recipes_at_once_become_artifacts_that_say_what_they_are_made_of
     assert any(row[:3] == ("blk.0.ffn_up.weight", "F32", "Q2_K") for row in rows)
     assert page.results.bars.bars[0].name == "ffn_up"
     assert not held.window.workspace.works("quantizing")
+    first = held.window.workspace.artifacts("quantized")[0]
+    page.take_text(str(held.window.workspace.artifacts("imatrix")[0].path("imatrix.gguf")))
+    page.ticked = {first.settings["recipe"]}
+    page.start()
+    held.wait(lambda: page.job is None and len(held.window.workspace.artifacts("quantized")) == 3)
+    again = held.window.workspace.artifacts("quantized")[0]
+    assert [fact.sha256 for fact in again.files.values()] == [fact.sha256 for fact in first.files.values()]
 
 
 def test_what_was_stopped_is_gone_on_with(held: Held) -> None:

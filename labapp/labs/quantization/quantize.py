@@ -67,7 +67,9 @@ class QuantizePage(QuantizationPage):
         self.model.chosen.connect(self.compute)
         self.banner = label("", "warning", wrap=True)
         self.text_button = button(
-            tr("No text"), self._ask_text, tip=tr("A text whose importances weigh the errors: choose a file")
+            tr("No text"),
+            self._ask_text,
+            tip=tr("A text, or an importance matrix of llama-imatrix, that weighs the errors"),
         )
         self.no_text = button(tr("None"), partial(self.take_text, ""), tip=tr("Weigh all columns alike"))
         text = QHBoxLayout()
@@ -179,7 +181,9 @@ class QuantizePage(QuantizationPage):
             self._show_chosen()
 
     def _ask_text(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self.lab.window(), tr("Choose a text"), "", "*.txt *.md *")
+        name, _ = QFileDialog.getOpenFileName(
+            self.lab.window(), tr("Choose a text"), "", "*.txt *.md *.gguf *.dat *"
+        )
         if name:
             self.take_text(name)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 WORK = "quantizing"  # kind of work
 TEXT_AT_MOST = 1 << 22  # bytes of a text for importances
 TOKENS_AT_MOST = 1 << 16  # that are read of it
+MATRICES = (".gguf", ".dat")  # files of llama-imatrix, which hold importances already
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Order:
     Attributes:
         subject: The model.
         recipes: Names of mixes.
-        text: A text file that importances are taken from; "" for none.
+        text: A text file that importances are taken from, or a file of llama-imatrix; "" for none.
     """
 
     subject: Subject
@@ -130,27 +131,40 @@ def _importance(
     workspace: Workspace, models: Models, order: Order, work: Work
 ) -> Generator[Any, None, tuple[Importance, Artifact]]:
     """Importances of a text, and the artifact that keeps them; read again where there is one already."""
-    from core.formats.files import read_text
-    from core.quantization.importance import WINDOW, collect_importance, read_importance
+    from core.quantization.importance import read_importance
     from core.quantization.publish import publish_importance
-    from core.quantization.quantize import first_token
 
     if work.state["imatrix"]:
         artifact = workspace.artifact(work.state["imatrix"])
         return read_importance(artifact.path("imatrix.gguf")), artifact
-    text = read_text(Path(order.text), TEXT_AT_MOST)
-    loaded = yield from pass_on(models.take(order.subject.there, order.subject.title))
-    try:
-        tokenizer = loaded.needed_tokenizer()
-        ids = tokenizer.encode(text)[:TOKENS_AT_MOST]
-        window = min(WINDOW, loaded.source.config.context)
-        name, begin = Path(order.text).name, first_token(loaded.source, tokenizer)
-        made: Importance = yield from pass_on(collect_importance(loaded.model, ids, name, window, begin))
-    finally:
-        models.give_back(loaded)
+    path = Path(order.text)
+    name = path.name
+    if path.suffix in MATRICES:
+        made = read_importance(path)
+    else:
+        made = yield from _collected(models, order.subject, path)
     title = tr("Importances of {model} on {text}", model=order.subject.title, text=name)
     parents = [order.subject.parent] if order.subject.parent else []
     artifact = publish_importance(workspace, made, title[:200], parents)
     work.state["imatrix"] = artifact.id
     work.save()
     return made, artifact
+
+
+def _collected(models: Models, subject: Subject, path: Path) -> Generator[Any, None, Importance]:
+    """Importances of a text that the model reads."""
+    from core.formats.files import read_text
+    from core.quantization.importance import WINDOW, collect_importance
+    from core.quantization.quantize import first_token
+
+    text = read_text(path, TEXT_AT_MOST)
+    loaded = yield from pass_on(models.take(subject.there, subject.title))
+    try:
+        tokenizer = loaded.needed_tokenizer()
+        ids = tokenizer.encode(text)[:TOKENS_AT_MOST]
+        window = min(WINDOW, loaded.source.config.context)
+        begin = first_token(loaded.source, tokenizer)
+        made: Importance = yield from pass_on(collect_importance(loaded.model, ids, path.name, window, begin))
+    finally:
+        models.give_back(loaded)
+    return made
