@@ -37,7 +37,9 @@ def work_through(store: Store, name: str, worst_first: bool = False) -> str:
     session.agree("yes")
     while hasattr(shown := session.next_item(), "outputs"):
         ids = [o.id for o in sorted(shown.outputs, key=lambda o: o.text, reverse=worst_first)]
-        session.submit(shown.item_id, Answer(tuple((id,) for id in ids), as_shown=True), attempt=shown.attempt)
+        session.submit(
+            shown.item_id, Answer(tuple((id,) for id in ids), as_shown=True), attempt=shown.attempt
+        )
     return session.annotator
 
 
@@ -167,7 +169,9 @@ def test_hostile_texts_are_shown_as_text(qtbot: QtBot, tmp_path: Path) -> None:
     ]  # fmt: skip
     items.append(make_item("long", [("x" * 5_000_000, Maker()), ("y " * 2_500_000, Maker()), ("z", Maker())]))
     name = "<b>Robert</b>'); DROP TABLE event;--"
-    with ranking(qtbot, tmp_path, make_task("<i>Task</i>", items, HOSTILE[0] + "\n\n" + HOSTILE[1]), name) as page:
+    with ranking(
+        qtbot, tmp_path, make_task("<i>Task</i>", items, HOSTILE[0] + "\n\n" + HOSTILE[1]), name
+    ) as page:
         assert page.panel.person.text() == name
         seen, cut = [], set()
         for _ in items:

@@ -152,7 +152,8 @@ class PreferencesLab(PagedLab):
         self.current.shown()
 
     def busy(self) -> Iterator[str]:
-        yield from ()
+        if "make" in self._pages and self.make.job is not None:
+            yield tr("Answers are being sampled. What is done is kept, and can be gone on with.")
 
     def poses(self) -> list[tuple[str, Callable[[], object], Callable[[], bool]]]:
         def quiet() -> bool:
@@ -163,7 +164,6 @@ class PreferencesLab(PagedLab):
 
         def ranking() -> None:
             self.rank.prediction.close_question()
-            self.rank.consent.name.setText("Mira")
             self.rank.consent.go.click()
             for digit in (2, 1, 2):
                 self.rank.press_digit(digit)

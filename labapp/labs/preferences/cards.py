@@ -137,7 +137,7 @@ class Card(QFrame):
             cursor = QTextCursor(self.prose.document())
             cursor.setPosition(_units(text[:start]))
             cursor.setPosition(_units(text[:end]), QTextCursor.MoveMode.KeepAnchor)
-            mark.cursor, mark.format = cursor, form  # type: ignore[attr-defined]
+            mark.cursor, mark.format = cursor, form
             marks.append(mark)
         self.prose.setExtraSelections(marks)
 
@@ -235,7 +235,7 @@ class Board(QWidget):
             card.mark(places or [])
         return whole
 
-    def scroll(self, pages: float) -> None:
+    def scroll_by(self, pages: float) -> None:
         """Scroll all cards by a part of their height."""
         for id in self.order:
             bar = self.cards[id].prose.verticalScrollBar()

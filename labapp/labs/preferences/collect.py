@@ -48,11 +48,11 @@ class CollectPage(PicturePage):
     def _build(self) -> None:
         self.task = label("", "heading", wrap=True)
         self.place = label("", "secondary", wrap=True)
-        self.choose = button(tr("Watch a folder…"), self.ask_for_folder, role="primary",
-                             tip=tr("The class folder, or a stick: files that are handed in there are taken in"))  # fmt: skip
+        tip = tr("The class folder, or a stick: files that are handed in there are taken in")
+        self.choose = button(tr("Watch a folder…"), self.ask_for_folder, tip=tip, role="primary")
         self.stop = button(tr("Stop watching"), self.stop_watching, tip=tr("What was taken in stays"))
-        self.files = button(tr("Merge files…"), self.ask_for_files,
-                            tip=tr("Databases or handed-in files from other computers"))  # fmt: skip
+        tip = tr("Databases or handed-in files from other computers")
+        self.files = button(tr("Merge files…"), self.ask_for_files, tip=tip)
         self.expected = QSpinBox()
         self.expected.setRange(1, 1000)
         self.expected.setValue(30)
@@ -68,9 +68,14 @@ class CollectPage(PicturePage):
         self.bar.setAccessibleName(tr("How many have handed in"))
         self.table = Table(
             tr("Who has handed in"),
-            [Column(tr("Name"), stretch=True), Column(tr("Answers"), number=True), Column(tr("Of"), number=True),
-             Column(tr("New"), number=True), Column(tr("State"))],
-        )  # fmt: skip
+            [
+                Column(tr("Name"), stretch=True),
+                Column(tr("Answers"), number=True),
+                Column(tr("Of"), number=True),
+                Column(tr("New"), number=True),
+                Column(tr("State")),
+            ],
+        )
         self.table.setToolTip(tr("One row for each file in the folder; Ctrl+C copies them"))
         self.agreement = label("", "", wrap=True)
         self.picture = QWidget()
@@ -151,7 +156,9 @@ class CollectPage(PicturePage):
             self.handed[one.path] = one
         opened = self.lab.rank.desk.opened
         if opened is not None:
-            mine = [one.path for one in fresh if not one.fault and one.task_sha256 == opened.store.task.sha256]
+            mine = [
+                one.path for one in fresh if not one.fault and one.task_sha256 == opened.store.task.sha256
+            ]
             if mine:
                 self.merge(mine)
         if fresh:
@@ -191,8 +198,8 @@ class CollectPage(PicturePage):
         texts = [tr("New answers and changes: {n:,}.", n=report.new)]
         texts += [f"{one.path.name}: {one.fault}" for one in report.faults]
         if report.conflicts:
-            texts.append(tr("{n:,} answers were given twice without knowing of each other; the later one counts.",
-                            n=len(report.conflicts)))  # fmt: skip
+            text = tr("Given twice without knowing of each other: {n:,}; the later one counts.")
+            texts.append(text.format(n=len(report.conflicts)))
         self.report.setText("\n".join(texts))
         self._show()
         self._measure()
@@ -203,7 +210,9 @@ class CollectPage(PicturePage):
         opened = self.lab.rank.desk.opened
         if opened is not None:
             store = opened.store
-            self.lab.ask("agreement", lambda: agreement_now(store), tr("Measuring agreement"), self.agreement.setText)
+            self.lab.ask(
+                "agreement", lambda: agreement_now(store), tr("Measuring agreement"), self.agreement.setText
+            )
 
     # What is shown.
 
@@ -219,7 +228,7 @@ class CollectPage(PicturePage):
         return tr("complete") if one.complete else tr("begun")
 
     def _rows(self) -> list[tuple[str, ...]]:
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for path, one in sorted(self.handed.items(), key=lambda pair: (pair[1].name.casefold(), pair[0])):
             merged = self.merged.get(path)
             rows.append((one.name or path.name, f"{one.answers:,}", f"{one.items:,}",
@@ -267,7 +276,7 @@ class CollectPage(PicturePage):
 
 
 HOW = (
-    "Everybody presses “Hand in…” and chooses the folder that is watched here. A file appears whole, holds one "
-    "person’s answers, and finds its task by content. Handing in again replaces it; what is known already is not "
-    "counted twice."
+    "Everybody presses “Hand in…” and chooses the folder that is watched here. A file appears whole, holds "
+    "one person’s answers, and finds its task by content. Handing in again replaces it; what is known "
+    "already is not counted twice."
 )

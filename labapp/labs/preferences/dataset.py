@@ -45,9 +45,11 @@ class Dataset(QWidget):
         )  # fmt: skip
         self.counts.setToolTip(tr("Rows of each format, and why others are left out"))
         self.notes = label("", "warning", wrap=True)
-        self.export = button(tr("Export…"), export, tip=tr("Write all formats into a new folder, and read them back"))
-        self.train = button(tr("Train on these"), train, role="primary",
-                            tip=tr("Keep a snapshot in the workspace and open it in fine-tuning"))  # fmt: skip
+        self.export = button(
+            tr("Export…"), export, tip=tr("Write all formats into a new folder, and read them back")
+        )
+        tip = tr("Keep a snapshot in the workspace and open it in fine-tuning")
+        self.train = button(tr("Train on these"), train, tip=tip, role="primary")
         row = QHBoxLayout()
         row.addWidget(self.train)
         row.addWidget(self.export)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.preferences.active import ActiveTime
@@ -54,6 +55,7 @@ class Desk:
         self._past: list[Standing] = []
         self._future: list[Standing] = []
         self._click = ""
+        self._typing = False
         self._before_ms = 0  # active time at this item before it was opened again
 
     # The task and the person
@@ -98,12 +100,15 @@ class Desk:
         """Show what is to be ranked now: where the person was, or the next item."""
         if self.session is None:
             return
+        from core.preferences.session import Shown
+
         found = self.session.next_item()
-        if hasattr(found, "outputs"):
+        if isinstance(found, Shown):
             self._show(found)
         else:
+            practice = self.practice
             self._leave()
-            self.end = found
+            self.end, self.practice = found, practice
 
     def look_at(self, item_id: str, attempt: int = 0) -> None:
         """Show an item again, to look at it or to revise it."""
@@ -123,7 +128,7 @@ class Desk:
             self.standing = standing_after(ids, shown.answer)
         else:
             self.standing = begin(ids)
-        self._past, self._future = [], []
+        self._past, self._future, self._typing = [], [], False
         self._click = secrets.token_hex(16)
         self.active.start()
 
@@ -136,9 +141,11 @@ class Desk:
         """Take a change of the item in view, and save it as a draft; False where nothing changed."""
         if self.standing is None or standing == self.standing:
             return False
-        if standing.chosen == self.standing.chosen or standing.ranks != self.standing.ranks:
+        typing = replace(self.standing, comment=standing.comment) == standing
+        if not (typing and self._typing):  # a comment is one step, not one for each letter
             self._past = [*self._past[-KEPT:], self.standing]
-            self._future = []
+        self._future = []
+        self._typing = typing
         self.standing = standing
         self._keep()
         return True
@@ -220,7 +227,8 @@ class Desk:
         return bool(self._future) or (self.session is not None and self.session.can_redo)
 
     def undo(self) -> str:
-        """Take back the last step at this item, or the last thing saved; what that was: "step", "submit", …"""
+        """Take back the last step at this item, or the last thing saved; which: "step", "submit", …"""
+        self._typing = False
         if self._past and self.standing is not None:
             self._future.append(self.standing)
             self.standing = self._past.pop()

@@ -23,8 +23,8 @@ class Finish(QWidget):
         super().__init__()
         self.title = label("", "title", wrap=True)
         self.text = label("", "secondary", wrap=True)
-        self.hand_in = button(tr("Hand in…"), page.lab.ask_to_hand_in, role="primary",
-                              tip=tr("Write your answers as one file, into the class folder or onto a stick"))  # fmt: skip
+        tip = tr("Write your answers as one file, into the class folder or onto a stick")
+        self.hand_in = button(tr("Hand in…"), page.lab.ask_to_hand_in, tip=tip, role="primary")
         self.results = button(tr("Results"), page.lab.show_results, tip=tr("Read what all of you said"))
         self.undo = button(tr("Undo"), page.undo, tip=tr("Open the last ranking again (Ctrl+Z)"))
         row = QHBoxLayout()

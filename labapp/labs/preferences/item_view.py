@@ -1,4 +1,4 @@
-"""One prompt with its answers and who made them, for people who may know; foreign text goes through `Prose`."""
+"""One prompt with its answers and who made them, for people who may know; foreign text stays plain."""
 
 from __future__ import annotations
 

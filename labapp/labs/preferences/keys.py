@@ -1,7 +1,7 @@
 """Which digit a key is: by its place on the keyboard, so that AZERTY and Czech digits need no Shift.
 
-The top row's keys have the same places everywhere; what they type differs. Scan codes say the place on Windows
-and Linux (X11 and Wayland add 8 to the kernel's), virtual keys on macOS. A number pad says its digits itself.
+The top row's keys have the same places everywhere; what they type differs. Scan codes say the place on
+Windows and Linux (X11 and Wayland add 8 to the kernel's), virtual keys on macOS. A number pad says digits.
 Where a system gives no place (a remote desktop, a test), what the key types counts.
 """
 

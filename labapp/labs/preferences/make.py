@@ -1,7 +1,7 @@
-"""Make a task: prompts, answers to rank (sampled here, or brought along), guidelines; and hand it out as one file.
+"""Make a task: prompts, answers to rank (sampled here, or brought along), guidelines; hand it out as a file.
 
-What to notice: equal answers become one card, an answer that names its model is marked, and models are left out
-of the file that people are given. Stage: `core.preferences.sampling`.
+What to notice: equal answers become one card, an answer that names its model is marked, and models are left
+out of the file that people are given. Stage: `core.preferences.sampling`.
 """
 
 from __future__ import annotations
@@ -43,17 +43,24 @@ if TYPE_CHECKING:
     from core.preferences.importing import Imported
     from labapp.labs.preferences import PreferencesLab
 
-FORMS = (("lines", "A prompt a line"), ("paragraphs", "A prompt a paragraph"), ("csv", "CSV"), ("jsonl", "JSON Lines"))
+FORMS = (
+    ("lines", "A prompt a line"),
+    ("paragraphs", "A prompt a paragraph"),
+    ("csv", "CSV"),
+    ("jsonl", "JSON Lines"),
+)
 VIEWS = (
-    ("Prompts", "What is asked"), ("Answers", "What is to be ranked"), ("Rules", "Guidelines, and how it is ranked"),
-)  # fmt: skip
+    ("Prompts", "What is asked"),
+    ("Answers", "What is to be ranked"),
+    ("Rules", "Guidelines, and how it is ranked"),
+)
 PROMPTS, ANSWERS, RULES = range(3)
 FILE = "file"  # the picker's key for a file
 SHOWN = 60  # characters of a prompt in a table
 
 
 class MakePage(PicturePage):
-    """Sources and sampling on the left, what comes of it in the middle, one prompt with its answers at the right."""
+    """Sources and sampling on the left, what comes of it in the middle, one prompt at the right."""
 
     def __init__(self, lab: PreferencesLab) -> None:
         super().__init__(lab)
@@ -76,13 +83,15 @@ class MakePage(PicturePage):
         self.places = label("", "small", wrap=True)
         self.clear = button(tr("None"), self.clear_places, tip=tr("Sample from no model"), role="sample")
         self.form = SettingsForm(SampleSettings, ("outputs", "max_tokens", "temperatures", "seed"), columns=2)
-        self.sample = button(tr("Sample"), self.start_or_stop, role="primary",
-                             tip=tr("Have the models answer every prompt; it can be stopped and gone on with"))  # fmt: skip
+        tip = tr("Have the models answer every prompt; it can be stopped and gone on with")
+        self.sample = button(tr("Sample"), self.start_or_stop, tip=tip, role="primary")
         self.name = QLineEdit(tr("My task"))
         self.name.setMaxLength(200)
-        self.make = button(tr("Make the task"), self.make_task, tip=tr("Keep it in the workspace and rank it"))
-        self.export = button(tr("Hand out…"), self.ask_to_export,
-                             tip=tr("Write the open task as one file for the people who rank; models are left out"))  # fmt: skip
+        self.make = button(
+            tr("Make the task"), self.make_task, tip=tr("Keep it in the workspace and rank it")
+        )
+        tip = tr("Write the open task as one file for the people who rank; models are left out")
+        self.export = button(tr("Hand out…"), self.ask_to_export, tip=tip)
         models, go, end = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
         models.addWidget(self.places, 1)
         models.addWidget(self.clear, 0, Qt.AlignmentFlag.AlignTop)
@@ -107,8 +116,8 @@ class MakePage(PicturePage):
             self.form_box.addItem(tr(title), name)
         self.form_box.setAccessibleName(tr("How the text is read"))
         self.form_box.setToolTip(tr("How the text is read"))
-        self.take = button(tr("Take these prompts"), self.take_text, role="primary",
-                           tip=tr("Read the text whole; where a line is at fault, nothing is taken"))  # fmt: skip
+        tip = tr("Read the text whole; where a line is at fault, nothing is taken")
+        self.take = button(tr("Take these prompts"), self.take_text, tip=tip, role="primary")
         self.faults = Table(
             tr("What is wrong"), [Column(tr("Line"), number=True), Column(tr("What is wrong"), stretch=True)]
         )
@@ -126,9 +135,13 @@ class MakePage(PicturePage):
         column.addWidget(self.faults, 1)
         self.items = Table(
             tr("Prompts and their answers"),
-            [Column(tr("No."), number=True), Column(tr("Prompt"), stretch=True), Column(tr("Answers"), number=True),
-             Column(tr("Look at"))],
-        )  # fmt: skip
+            [
+                Column(tr("No."), number=True),
+                Column(tr("Prompt"), stretch=True),
+                Column(tr("Answers"), number=True),
+                Column(tr("Look at")),
+            ],
+        )
         self.items.setToolTip(tr("Choose a prompt to read its answers"))
         self.items.row_chosen.connect(self._chosen)
         self.rules = Rules(self._new_version)
@@ -269,7 +282,10 @@ class MakePage(PicturePage):
         )  # fmt: skip
         workspace = self.context.workspace
         self.lab.ask(
-            "make", lambda: once(lambda: add_task(workspace, task, task.id)), tr("Making the task"), self._made
+            "make",
+            lambda: once(lambda: add_task(workspace, task, task.id)),
+            tr("Making the task"),
+            self._made,
         )
 
     def _made(self, key: str) -> None:
@@ -306,7 +322,9 @@ class MakePage(PicturePage):
         made = self.lab.attempt(opened.store.new_guidelines, self.rules.guidelines.toPlainText())
         if made is not None:
             self.lab.rank.side.show_task(opened.store.task)
-            text = tr("Version {n} of the guidelines of “{task}”.", n=made.version, task=opened.store.task.name)
+            text = tr(
+                "Version {n} of the guidelines of “{task}”.", n=made.version, task=opened.store.task.name
+            )
             self.lab.frame.messages.show_note(text)
 
     # What is shown.
@@ -336,7 +354,7 @@ class MakePage(PicturePage):
 
     def numbers(self) -> Numbers:
         columns = (tr("No."), tr("Prompt"), tr("Answers"), tr("Look at"))
-        made = {}
+        made: dict[int, int] = {}
         for one in self.making.sampled:
             made[one.prompt_index] = made.get(one.prompt_index, 0) + 1
         if self.making.items and not self.making.sampled:
@@ -359,7 +377,9 @@ class MakePage(PicturePage):
             return tr("{n:,} prompts; {done:,} answers were sampled so far.", n=total, done=done)
         text = tr("{n:,} prompts with their answers.", n=len(making.items))
         if making.marked:
-            text += " " + tr("Prompts with an answer that names a model: {n:,}; look at them.", n=making.marked)
+            text += " " + tr(
+                "Prompts with an answer that names a model: {n:,}; look at them.", n=making.marked
+            )
         return text
 
     def _chosen(self, row: int) -> None:

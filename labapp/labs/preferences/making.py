@@ -1,4 +1,4 @@
-"""A task in the making, without widgets: prompts, where their candidates come from, what belongs to it besides.
+"""A task in the making, without widgets: prompts, where their candidates come from, what else belongs to it.
 
 The stage takes the models from the shelf, samples, and gives them back whatever happens.
 """
@@ -69,9 +69,7 @@ class Making:
         """How many items have an output that gives away who made it."""
         return sum(any(output.marks for output in item.outputs) for item in self.items)
 
-    def task(
-        self, name: str, guidelines: str, settings: TaskSettings, *, practice: bool, gold: bool
-    ) -> Task:
+    def task(self, name: str, guidelines: str, settings: TaskSettings, *, practice: bool, gold: bool) -> Task:
         """The task as it would be ranked.
 
         Raises:

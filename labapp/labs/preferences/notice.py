@@ -36,6 +36,10 @@ class Notice(QWidget):
         """What is being said, or ""."""
         return "" if self.isHidden() else self._text.text()
 
+    def offers(self, do: Callable[[], object]) -> bool:
+        """Whether the button would do this right now."""
+        return not self.isHidden() and self._do == do
+
     def say(self, text: str, do: str = "", then: Callable[[], object] | None = None, tip: str = "") -> None:
         """Say something; `do` names what the button does."""
         self._text.setText(text)

@@ -1,7 +1,7 @@
 """Rank the answers of a model without knowing who wrote them, by keyboard, and lose none.
 
-What to notice: the order is shuffled for every person, "saved" appears after the disk has it, and undo goes back
-over days. What happens is decided here and in `desk.py`; `workplace.py` shows it.
+What to notice: the order is shuffled for every person, "saved" appears after the disk has it, and undo goes
+back over days. What happens is decided here and in `desk.py`; `workplace.py` shows it.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QWindow
-from PySide6.QtWidgets import QMenu, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QObject, QTimer
+from PySide6.QtGui import QGuiApplication, QWindow
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from core.stages import once
+from labapp.labs.preferences.board_keys import BoardKeys
 from labapp.labs.preferences.cards import LETTERS
 from labapp.labs.preferences.consent import Consent
 from labapp.labs.preferences.desk import Desk
 from labapp.labs.preferences.finish import Finish
-from labapp.labs.preferences.keys import digit_of
 from labapp.labs.preferences.notice import Notice
 from labapp.labs.preferences.rank_controls import RankControls
 from labapp.labs.preferences.rank_details import RankDetails
+from labapp.labs.preferences.skip_menu import fill_skip
 from labapp.labs.preferences.standing import Standing
 from labapp.labs.preferences.tasks import SHIPPED, Opened, open_task
 from labapp.labs.preferences.workplace import Workplace
@@ -35,16 +36,14 @@ if TYPE_CHECKING:
     from labapp.labs.preferences import PreferencesLab
 
 LOOK_AGAIN = 20_000  # ms between two looks at whether a pause is due, or an item is free again
-REASONS = (
-    "I cannot judge this",
-    "The prompt makes no sense",
-    "All answers say the same",
-    "I do not want to read this",
-)
 UNDONE = {
-    "step": "Took back one step.", "submit": "This ranking is open again.", "revise": "The change is open again.",
-    "skip": "It is no longer skipped.", "flag": "The prompt is no longer flagged.", "": "There is nothing to take back.",
-}  # fmt: skip
+    "step": "Took back one step.",
+    "submit": "This ranking is open again.",
+    "revise": "The change is open again.",
+    "skip": "It is no longer skipped.",
+    "flag": "The prompt is no longer flagged.",
+    "": "There is nothing to take back.",
+}
 REDONE = {"": "There is nothing to do again.", "step": "Did one step again."}
 
 
@@ -76,19 +75,19 @@ class RankPage(LabPage):
         self.notice = Notice(self.take_focus)
         self.consent = Consent()
         self.consent.begun.connect(lambda id, name: self.lab.attempt(self._begin, id, name))
-        self.work = work = Workplace(self._key, self._dropped, self._fill_skip)
+        self.work = work = Workplace(BoardKeys(self).read, self._dropped, lambda menu: fill_skip(menu, self))
         work.board.clicked.connect(self._clicked)
         work.submitted.connect(self.submit)
-        work.flagged.connect(lambda flag: self._take(lambda s: s.toggle_flag(flag)))
-        work.rated.connect(self._rate)
+        work.flagged.connect(lambda flag: self.take(lambda s: s.toggle_flag(flag)))
+        work.rated.connect(self.rate)
         work.commented.connect(self._comment)
         work.touched.connect(self.desk.active.touch)
-        work.keep.clicked.connect(lambda: self._take(Standing.keep_order))
-        work.all_bad.clicked.connect(lambda: self._take(Standing.toggle_all_bad))
+        work.keep.clicked.connect(lambda: self.take(Standing.keep_order))
+        work.all_bad.clicked.connect(lambda: self.take(Standing.toggle_all_bad))
         work.undo.clicked.connect(self.undo)
         work.redo.clicked.connect(self.redo)
         for verdict, made in work.verdicts.items():
-            made.clicked.connect(partial(self._judge, verdict))
+            made.clicked.connect(partial(self.judge, verdict))
         self.finish = Finish(self)
         self.stack = QStackedWidget()
         for page in (QWidget(), self.consent, work, self.finish):
@@ -246,7 +245,7 @@ class RankPage(LabPage):
 
     # Actions.
 
-    def _take(self, change: Any) -> None:
+    def take(self, change: Any) -> None:
         """Take a change of the item in view; it is saved as a draft at once."""
         if self.desk.standing is None:
             return
@@ -258,50 +257,50 @@ class RankPage(LabPage):
         if not self.work.comment.hasFocus():
             self.work.board.setFocus()
 
-    def _choose(self, standing: Standing) -> None:
+    def choose(self, standing: Standing) -> None:
+        """Choose another card."""
         self.desk.active.touch()
         self.desk.choose(standing)
         self._show_standing()
-        self._say(tr("At {letter}.", letter=self._letter(standing.chosen)))
+        self.say(tr("At {letter}.", letter=self._letter(standing.chosen)))
 
     def _clicked(self, id: str) -> None:
         if self.desk.standing is not None and not (self.desk.by_pairs and self.desk.standing.pair):
-            self._choose(self.desk.standing.choose(id))
+            self.choose(self.desk.standing.choose(id))
         self.work.board.setFocus()
 
     def _dropped(self, id: str, to: int) -> None:
         if not self.desk.by_pairs:
-            self._take(lambda standing: standing.drop(id, to))
+            self.take(lambda standing: standing.drop(id, to))
 
-    def press_digit(self, digit: int) -> None:
-        """Give the chosen answer a rank, as its key does."""
-        self._digit(digit)
-
-    def _rate(self, rating: int) -> None:
+    def rate(self, rating: int) -> None:
+        """Rate the chosen answer; the same rating again takes it away."""
         standing = self.desk.standing
         if standing is not None:
             again = standing.ratings.get(standing.chosen) == rating
-            self._take(lambda s: s.rate(0 if again else rating))
+            self.take(lambda s: s.rate(0 if again else rating))
 
     def _comment(self, text: str) -> None:
-        self._take(lambda standing: standing.say(text))
+        self.take(lambda standing: standing.say(text))
 
-    def _judge(self, verdict: str) -> None:
-        self._take(lambda standing: standing.judge(verdict))
+    def judge(self, verdict: str) -> None:
+        """Say which of the two in view is better."""
+        self.take(lambda standing: standing.judge(verdict))
         if self.desk.standing is not None and self.desk.standing.pair is None:
-            self._say(tr("The order is known: Enter saves it."))
+            self.say(tr("The order is known: Enter saves it."))
 
-    def _digit(self, digit: int) -> None:
+    def press_digit(self, digit: int) -> None:
+        """Give the chosen answer a rank, and go on to the next one without."""
         standing = self.desk.standing
         if standing is None:
             return
         if not 1 <= digit <= len(standing.order):
-            self._say(tr("Ranks go from 1 to {n}.", n=len(standing.order)))
+            self.say(tr("Ranks go from 1 to {n}.", n=len(standing.order)))
             return
         before = self._letter(standing.chosen)
-        self._take(lambda s: s.give(digit))
-        after = self._letter(self.desk.standing.chosen)
-        self._say(tr("{letter}: rank {n}. Now at {next}.", letter=before, n=digit, next=after))
+        self.take(lambda s: s.give(digit))
+        after = self._letter(self.desk.standing.chosen if self.desk.standing else "")
+        self.say(tr("{letter}: rank {n}. Now at {next}.", letter=before, n=digit, next=after))
 
     def submit(self) -> None:
         """Save the answer and go on; an order that was only left as shown is asked about first."""
@@ -310,7 +309,7 @@ class RankPage(LabPage):
             return
         if not self.desk.by_pairs and standing.looks_as_shown and not standing.as_shown:
             text = tr("This is the order in which the answers were shown. Is it the right one?")
-            self.notice.say(text, tr("Yes, this order (Y)"), self._keep_and_submit)
+            self.notice.say(text, tr("Yes, this order (Y)"), self.keep_and_submit)
             return
         said = self.lab.attempt(self.desk.submit)
         if said is not None:
@@ -330,45 +329,27 @@ class RankPage(LabPage):
             )  # fmt: skip
             self.notice.say(text)
 
-    def _keep_and_submit(self) -> None:
+    def keep_and_submit(self) -> None:
+        """Say that the order shown is right, and save it."""
         if self.desk.standing is not None:
             if not self.desk.standing.as_shown:
-                self._take(Standing.confirm)
+                self.take(Standing.confirm)
             self.submit()
 
-    def _skip(self, reason: str) -> None:
+    def skip(self, reason: str) -> None:
+        """Pass the item over, with a reason."""
         self.lab.attempt(self.desk.skip, reason)
         self.refresh()
         self._show_saved(" · " + tr("skipped"))
 
-    def _fill_skip(self, menu: QMenu) -> None:
-        menu.addSection(tr("Skip this prompt, because"))
-        for reason in REASONS:
-            menu.addAction(tr(reason)).triggered.connect(lambda _=False, why=reason: self._skip(tr(why)))
-        comment = self.desk.standing.comment.strip() if self.desk.standing else ""
-        if comment:
-            menu.addAction(tr("As in my comment")).triggered.connect(
-                lambda _=False: self._skip(comment[:500])
-            )
-        shown, opened = self.desk.shown, self.desk.opened
-        if opened is not None and opened.store.task.flags:
-            menu.addSection(tr("Flag the prompt as"))
-            for flag in opened.store.task.flags:
-                action = menu.addAction(flag.replace("&", "&&"))
-                action.triggered.connect(lambda _=False, flag=flag: self._flag_prompt(flag))
-        if shown is not None and shown.category:
-            menu.addSection(tr("From now on"))
-            text = tr("Leave out prompts about {category}", category=shown.category)
-            menu.addAction(text.replace("&", "&&")).triggered.connect(
-                lambda _=False, what=shown.category: self._leave_out(what)
-            )
-
-    def _flag_prompt(self, flag: str) -> None:
+    def flag_prompt(self, flag: str) -> None:
+        """Flag the prompt; the item stays in view."""
         self.lab.attempt(self.desk.flag_prompt, flag)
         self._show_standing()
         self._show_saved(" · " + tr("prompt flagged: {flag}", flag=flag))
 
-    def _leave_out(self, category: str) -> None:
+    def leave_out(self, category: str) -> None:
+        """Give this person no more prompts of a category."""
         self.lab.attempt(self.desk.leave_out, category)
         self.refresh()
 
@@ -391,7 +372,7 @@ class RankPage(LabPage):
             self.work.board.setFocus()
         else:
             self.refresh()
-        self._say(tr(words.get(what, "Done again.")))
+        self.say(tr(words.get(what, "Done again.")))
 
     def look_at(self, item_id: str, attempt: int) -> None:
         """Show an item that was done before."""
@@ -417,97 +398,10 @@ class RankPage(LabPage):
         self.desk.by_pairs = on
         self._show_standing()
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Say what a key did, beside the buttons and to screen readers."""
         self.work.said.setText(text)
         self.work.said.setAccessibleName(text)
-
-    # Keys.
-
-    def _key(self, event: QKeyEvent) -> bool:
-        """A key at the board; whether it meant something. No single one destroys anything."""
-        self.desk.active.touch()
-        if self.desk.standing is None:
-            return False
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            if not event.isAutoRepeat():  # a key held down would save what comes next, unread
-                self.submit()
-            return True
-        if event.matches(QKeySequence.StandardKey.Undo):
-            self.undo()
-        elif event.matches(QKeySequence.StandardKey.Redo) or _is_ctrl_y(event):
-            self.redo()
-        else:
-            return self._plain_key(event)
-        return True
-
-    def _plain_key(self, event: QKeyEvent) -> bool:
-        digit, standing = digit_of(event), self.desk.standing
-        asked = self.desk.by_pairs and standing is not None and standing.pair is not None
-        if digit is not None and event.isAutoRepeat():
-            return True
-        if asked:
-            return self._pair_key(event, digit)
-        if digit is not None and event.modifiers() & Qt.KeyboardModifier.ShiftModifier and self.work.ratings:
-            self._rate(digit)
-            return True
-        if digit is not None and not self.desk.by_pairs:
-            self._take(Standing.clear) if digit == 0 else self._digit(digit)
-            return True
-        return self._arrow(event) or self._letter_key(event)
-
-    def _pair_key(self, event: QKeyEvent, digit: int | None) -> bool:
-        arrows = {Qt.Key.Key_Left: "left", Qt.Key.Key_Right: "right", Qt.Key.Key_Down: "tie"}
-        digits = {1: "left", 2: "right", 3: "tie", 4: "both_bad"}
-        verdict = digits.get(digit) if digit is not None else arrows.get(Qt.Key(event.key()))
-        if verdict is None or event.isAutoRepeat():
-            return self._letter_key(event)
-        self._judge(verdict)
-        return True
-
-    def _arrow(self, event: QKeyEvent) -> bool:
-        by = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(Qt.Key(event.key()))
-        if by is None:
-            row = self.work.board.in_a_row
-            by = {Qt.Key.Key_Up: -row, Qt.Key.Key_Down: row}.get(Qt.Key(event.key()))
-        if by is None or self.desk.standing is None:
-            return False
-        if event.modifiers() & Qt.KeyboardModifier.AltModifier:
-            if not self.desk.by_pairs:
-                self._take(lambda standing: standing.move(by))
-                self._say(tr("Ranked as they stand: {order}", order=self.in_letters(self.desk.standing)))
-            return True
-        self._choose(self.desk.standing.step(by))
-        return True
-
-    def _letter_key(self, event: QKeyEvent) -> bool:
-        if event.modifiers() & ~Qt.KeyboardModifier.ShiftModifier or event.isAutoRepeat():
-            return self._scroll_key(event)
-        match event.key():
-            case Qt.Key.Key_Y if not self.desk.by_pairs:
-                self._keep_and_submit() if self.notice.text else self._take(Standing.keep_order)
-            case Qt.Key.Key_B:
-                self._take(Standing.toggle_all_bad)
-            case Qt.Key.Key_C:
-                self.work.comment.setFocus()
-            case Qt.Key.Key_F if self.work.flags:
-                next(iter(self.work.flags.values())).setFocus()
-            case Qt.Key.Key_S:
-                self.work.open_skip()
-            case Qt.Key.Key_D:
-                self.panel.differences.toggle()
-            case Qt.Key.Key_Backspace | Qt.Key.Key_Delete if not self.desk.by_pairs:
-                self._take(Standing.clear)
-            case _:
-                return self._scroll_key(event)
-        return True
-
-    def _scroll_key(self, event: QKeyEvent) -> bool:
-        pages = {Qt.Key.Key_PageDown: 0.8, Qt.Key.Key_Space: 0.8, Qt.Key.Key_PageUp: -0.8}
-        by = pages.get(Qt.Key(event.key()))
-        if by is None or event.modifiers() & Qt.KeyboardModifier.ControlModifier:
-            return False
-        self.work.board.scroll(by)
-        return True
 
     # Time.
 
@@ -566,7 +460,3 @@ class RankPage(LabPage):
         self.panel.restore_state(state)
         if not self._people:
             self.show_first()
-
-
-def _is_ctrl_y(event: QKeyEvent) -> bool:
-    return event.key() == Qt.Key.Key_Y and event.modifiers() == Qt.KeyboardModifier.ControlModifier

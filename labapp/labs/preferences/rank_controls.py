@@ -41,8 +41,8 @@ class RankControls(QWidget):
         self.person = label("", "")
         self.other = flat_button("account-switch", tr("Somebody else ranks"), page.change_person)
         self.out = flat_button("account-cancel", tr("Withdraw…"), page.ask_to_withdraw)
-        self.give = button(tr("Hand in…"), page.lab.ask_to_hand_in,
-                           tip=tr("Write your answers as one file, into the class folder or onto a stick"))  # fmt: skip
+        tip = tr("Write your answers as one file, into the class folder or onto a stick")
+        self.give = button(tr("Hand in…"), page.lab.ask_to_hand_in, tip=tip)
         row = QHBoxLayout()
         row.setSpacing(2)
         row.addWidget(self.person, 1)
@@ -103,7 +103,8 @@ class RankControls(QWidget):
             return
         self._shown_keys = keys
         while self._grid.count():
-            old = self._grid.takeAt(0).widget()
+            taken = self._grid.takeAt(0)
+            old = taken.widget() if taken is not None else None
             if old is not None:
                 old.hide()
                 old.deleteLater()

@@ -1,7 +1,7 @@
 """Read what people said: do they agree, which model is better, can the answers be trusted, what comes of it.
 
-What to notice: every figure has an interval and a plain word, what is undefined is said, and no person is judged
-in a small group. Stage: `reading.read_all` over `core.preferences`.
+What to notice: every figure has an interval and a plain word, what is undefined is said, and no person is
+judged in a small group. Stage: `reading.read_all` over `core.preferences`.
 """
 
 from __future__ import annotations
@@ -37,15 +37,16 @@ VIEWS = (
 AGREEMENT, STRENGTHS, WINS, QUALITY, TOGETHER, DATASET = range(6)
 STRENGTH_WORDS = (
     "A strength is in nats, 0 on average: a model that is 1 nat stronger wins 73 times in a hundred. "
-    "Bradley–Terry (BT) counts every two answers of a ranking, a tie as half a win each; Plackett–Luce (PL) takes "
-    "a ranking as a whole. Lines are 95 % intervals; prompts are drawn with replacement. Where an interval of a "
-    "difference holds 0, the difference may be chance."
+    "Bradley–Terry (BT) counts every two answers of a ranking, a tie as half a win each; Plackett–Luce (PL) "
+    "takes a ranking as a whole. Lines are 95 % intervals; prompts are drawn with replacement. Where an "
+    "interval of a difference holds 0, the difference may be chance."
 )
 DATASET_WORDS = (
     "TRL’s preference format has a prompt, a chosen and a rejected answer in each row; ties are not in it. "
-    "Held-out rows are of other prompts than those to learn from. Everything written is read back before it is "
-    "said to be written."
+    "Held-out rows are of other prompts than those to learn from. Everything written is read back before it "
+    "is said to be written."
 )
+PERSON = ("Answers", "Checks right", "With the others", "With oneself", "Too fast")
 MOST_LISTED = 200  # prompts with disagreement that are listed
 
 
@@ -70,15 +71,25 @@ class ResultsPage(PicturePage):
         self.agreement = IntervalRows(tr("Agreement"), (-1, 1), "")
         self.agreement_table = Table(
             tr("Agreement"),
-            [Column(tr("Measure")), Column(tr("Value"), number=True), Column(tr("95 % interval"), number=True),
-             Column(tr("Prompts"), number=True), Column(tr("What it means"), stretch=True)],
-        )  # fmt: skip
+            [
+                Column(tr("Measure")),
+                Column(tr("Value"), number=True),
+                Column(tr("95 % interval"), number=True),
+                Column(tr("Prompts"), number=True),
+                Column(tr("What it means"), stretch=True),
+            ],
+        )
         self.strengths = IntervalRows(tr("Strengths"), (-1, 1), tr("nats"))
         self.strengths_table = Table(
             tr("Is the difference real?"),
-            [Column(tr("Two models"), stretch=True), Column(tr("Wins"), number=True),
-             Column(tr("Difference"), number=True), Column(tr("95 % interval"), number=True), Column(tr("Real?"))],
-        )  # fmt: skip
+            [
+                Column(tr("Two models"), stretch=True),
+                Column(tr("Wins"), number=True),
+                Column(tr("Difference"), number=True),
+                Column(tr("95 % interval"), number=True),
+                Column(tr("Real?")),
+            ],
+        )
         self.matrix = WinMatrix()
         self.cycles = label("", "small", wrap=True)
         self.quality = Table(
@@ -87,10 +98,11 @@ class ResultsPage(PicturePage):
         )
         self.people = Table(
             tr("Person by person"),
-            [Column(tr("Person"), stretch=True), Column(tr("Answers"), number=True), Column(tr("Checks right"), number=True),
-             Column(tr("With the others"), number=True), Column(tr("With oneself"), number=True),
-             Column(tr("Too fast"), number=True)],
-        )  # fmt: skip
+            [
+                Column(tr("Person"), stretch=True),
+                *(Column(tr(name), number=True) for name in PERSON),
+            ],
+        )
         self.together = Table(
             tr("Prompts with the widest disagreement"),
             [Column(tr("Prompt"), stretch=True), Column(tr("Same relation"), number=True)],
@@ -143,10 +155,10 @@ class ResultsPage(PicturePage):
 
     def _take(self, measured: Measured) -> None:
         self.measured = measured
-        results = measured.results
+        results, work = measured.results, measured.results.work()
         self.task.setText(results.task.name)
         parts = [
-            tr("{n:,} rankings by {p:,} people", n=len(results.work()), p=len({r.annotator for r in results.work()})),
+            tr("{n:,} rankings by {p:,} people", n=len(work), p=len({one.annotator for one in work})),
             tr("{n:,} prompts ranked by two people or more", n=measured.agreement.items),
             tr("{n:,} passed over", n=len(results.skips)),
         ]  # fmt: skip
@@ -167,7 +179,10 @@ class ResultsPage(PicturePage):
         overall = measured.agreement.overall
         self.agreement.set_rows([IntervalRow(tr(m.title), m.value, m.low, m.high, m.why) for m in overall])
         self.agreement_table.set_rows(
-            [(tr(m.title), figure(m.value), _interval(m.low, m.high), f"{m.n:,}", tr(m.means or m.why)) for m in overall]
+            [
+                (tr(m.title), figure(m.value), _interval(m.low, m.high), f"{m.n:,}", tr(m.means or m.why))
+                for m in overall
+            ]
         )
 
     def _show_strengths(self, measured: Measured) -> None:
@@ -180,16 +195,31 @@ class ResultsPage(PicturePage):
             return
         short = dict(zip(found.models, short_names(found.models), strict=True))
         self.strengths.set_rows(
-            [IntervalRow(tr("{model} · {fit}", model=short[one.model], fit=fit), one.value, one.low, one.high, found.why)
-             for fit, fitted in (("BT", found.bradley_terry), ("PL", found.plackett_luce)) for one in fitted]
-        )  # fmt: skip
+            [
+                IntervalRow(f"{short[one.model]} · {fit}", one.value, one.low, one.high, found.why)
+                for fit, fitted in (("BT", found.bradley_terry), ("PL", found.plackett_luce))
+                for one in fitted
+            ]
+        )
         self.strengths_table.set_rows(
-            [(f"{short[one.model]} – {short[one.other]}", percent(one.wins), figure(one.value), _interval(one.low, one.high),
-              tr("yes") if one.real else tr("may be chance")) for one in found.differences]
-        )  # fmt: skip
+            [
+                (
+                    f"{short[one.model]} – {short[one.other]}",
+                    percent(one.wins),
+                    figure(one.value),
+                    _interval(one.low, one.high),
+                    tr("yes") if one.real else tr("may be chance"),
+                )
+                for one in found.differences
+            ]
+        )
         self.matrix.set_wins(short_names(found.models), found.wins, found.games)
         round_ = "; ".join(" > ".join([*cycle, cycle[0]]) for cycle in found.cycles)
-        text = tr("Preferences go round: {cycles}.", cycles=round_) if round_ else tr("No three models go round.")
+        text = (
+            tr("Preferences go round: {cycles}.", cycles=round_)
+            if round_
+            else tr("No three models go round.")
+        )
         text += " " + tr("Prompts whose answers go round by majority: {n:,}.", n=len(found.item_cycles))
         self.cycles.setText(text)
 
@@ -245,11 +275,11 @@ class ResultsPage(PicturePage):
 
         measured, settings = self.measured, self.dataset.settings()
         if measured is not None:
+            results, say = measured.results, self.lab.frame.messages.show_note
+            text = tr("Written to {folder} and read back.", folder=folder)
             self.lab.ask(
-                "export", lambda: export_dataset(measured.results, folder, settings), tr("Writing the dataset"),
-                lambda done: self.lab.frame.messages.show_note(
-                    tr("{n} files were written to {folder} and read back.", n=len(done.files), folder=done.folder)
-                ),
+                "export", lambda: export_dataset(results, folder, settings), tr("Writing the dataset"),
+                lambda _: say(text),
             )  # fmt: skip
 
     def train(self) -> None:
@@ -298,7 +328,9 @@ class ResultsPage(PicturePage):
         if view in (STRENGTHS, WINS):
             return tr("What it means"), measured.why or tr(STRENGTH_WORDS)
         if view == QUALITY:
-            return tr("What it means"), "\n\n".join(f"{a}: {b}\n{c}" for a, b, c in quality_rows(measured.quality))
+            return tr("What it means"), "\n\n".join(
+                f"{a}: {b}\n{c}" for a, b, c in quality_rows(measured.quality)
+            )
         if view == TOGETHER:
             return tr("One prompt"), tr("Choose one in the table to see what everybody said.")
         return tr("Where it goes"), tr(DATASET_WORDS)
@@ -314,7 +346,8 @@ class ResultsPage(PicturePage):
         if view == WINS:
             models = self.matrix.models
             return ("", *models), [
-                (name, *(percent(self.matrix.share(i, j)) for j in range(len(models)))) for i, name in enumerate(models)
+                (name, *(percent(self.matrix.share(i, j)) for j in range(len(models))))
+                for i, name in enumerate(models)
             ]
         rows = tables[view].rows
         return tuple(c.title for c in rows.columns), [tuple(rows.row(i)) for i in range(rows.rowCount())]
@@ -343,7 +376,7 @@ class ResultsPage(PicturePage):
 
     def pictures(self) -> dict[str, QWidget]:
         name = tr(VIEWS[self.stack.currentIndex()][0])
-        return {name: self.stack.currentWidget()}
+        return {name: self.stack.currentWidget() or self.stack}
 
     def save_state(self) -> dict[str, Any]:
         return {"view": self.stack.currentIndex()}

@@ -35,7 +35,9 @@ class Rules(QWidget):
         self.guidelines.setTabChangesFocus(True)
         tip = tr("Answers from now on name the new version; earlier ones keep theirs")
         self.renew = button(tr("New version for the open task"), new_version, tip=tip)
-        self.practice = self._tick(tr("Practice first"), tr("Three prompts with a known order, shown afterwards"))
+        self.practice = self._tick(
+            tr("Practice first"), tr("Three prompts with a known order, shown afterwards")
+        )
         self.gold = self._tick(tr("Hidden checks"), tr("Three prompts whose order nobody can mistake"))
         self.form = SettingsForm(TaskSettings, FIRST, columns=3, titles=CHOICES)
         self.flags = SettingsForm(TaskSettings, FLAGS)

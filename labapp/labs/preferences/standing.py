@@ -1,7 +1,7 @@
 """How an item stands on screen: the order of its cards, their ranks, what is chosen, what is said besides.
 
-No Qt: a standing never changes, each key makes the next one, and the way back is a list of them. Ranks are the
-digits that were typed; equal digits are a tie, gaps mean nothing. Once a card is moved, ranks follow the places.
+No Qt: a standing never changes, each key makes the next one, and the way back is a list of them. Ranks are
+the digits that were typed; equal digits are a tie, gaps mean nothing. After a move, ranks follow places.
 """
 
 from __future__ import annotations

@@ -150,8 +150,8 @@ class Workplace(QWidget):
         self.skip_menu = QMenu(self)
         self.said = label("", "small")
         self.said.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        for made in (self.submit, self.keep, self.all_bad, self.skip, self.undo, self.redo):
-            row.addWidget(made)
+        for one in (self.submit, self.keep, self.all_bad, self.skip, self.undo, self.redo):
+            row.addWidget(one)
         row.addWidget(self.said, 1)
         return row
 
