@@ -8,7 +8,9 @@ from sqlalchemy import func, select, text
 
 from core.preferences import schema
 from core.preferences.events import DEEDS, TYPES
-from core.preferences.task import content_of
+from core.preferences.hand_in import event_rows
+from core.preferences.task import content_of, same_id
+from core.problems import LabError
 
 if TYPE_CHECKING:
     from core.preferences.store import Store
@@ -43,10 +45,17 @@ def faults_of(store: Store) -> tuple[str, ...]:
                 event.annotator != "", event.annotator.not_in(entered)
             )
         ).scalar_one()
+    try:
+        event_rows(store)
+    except LabError as error:
+        faults.append(error.problem)
     if count != store.task.items:
         faults.append(f"{count:,} items are there; the task has {store.task.items:,}.")
     elif content_of(entry.id for entry in store.entries()) != store.task.sha256:
         faults.append("The items are not those of the task.")
+    else:
+        changed = sum(not same_id(one) for one in store.items())
+        faults += [f"{changed:,} items are not what was written."] if changed else []
     if strange:
         faults.append(f"{strange:,} events are of an unknown type.")
     if homeless:

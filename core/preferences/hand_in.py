@@ -65,15 +65,26 @@ class HandedIn:
 
 
 def event_rows(store: Store, annotator: str | None = None) -> list[EventRow]:
-    """The events of a store, or of one person, in order."""
+    """The events of a store, or of one person, in order.
+
+    Raises:
+        LabError: One of them was changed since it was written: a bit flipped.
+    """
     columns = schema.event.c
-    wanted = select(*(columns[name] for name in COLUMNS)).order_by(
+    wanted = select(*(columns[name] for name in COLUMNS), columns.sum).order_by(
         columns.annotator, columns.turn, columns.seq
     )
     if annotator is not None:
         wanted = wanted.where(columns.annotator == annotator)
     with store.reading() as connection:
-        return [EventRow(*row) for row in connection.execute(wanted).all()]
+        found = [(EventRow(*row[:-1]), row[-1]) for row in connection.execute(wanted).all()]
+    wrong = sum(row.sum() != known for row, known in found)
+    if wrong:
+        raise LabError(
+            f"{store.name} is damaged: {wrong:,} events are not what was written.",
+            "Restore the newest backup beside it, or rescue what can be read into a new file.",
+        )
+    return [row for row, _ in found]
 
 
 def hand_in(store: Store, annotator: str, folder: Path) -> Path:

@@ -152,7 +152,7 @@ def _take(store: Store, path: Path, rows: Sequence[EventRow]) -> Merged:
             for id, some in _people(known.values()).items()
         }
         for start in range(0, len(new), _AT_ONCE):
-            connection.execute(insert(schema.event), [row.values() for row in new[start : start + _AT_ONCE]])
+            connection.execute(insert(schema.event), [row.columns() for row in new[start : start + _AT_ONCE]])
         key = f"merged {os.path.abspath(path)}"
         connection.execute(delete(schema.note).where(schema.note.c.key == key))
         connection.execute(insert(schema.note).values(key=key, value=os.path.abspath(path)))

@@ -110,7 +110,7 @@ def _rescue(path: Path, folder: Path, task: Task | None) -> Iterator[Progress | 
         with create_store(target, made) as store, store.writing() as connection:
             for start in range(0, len(homes), _AT_ONCE):
                 some = homes[start : start + _AT_ONCE]
-                connection.execute(insert(schema.event), [row.values() for row in some])
+                connection.execute(insert(schema.event), [row.columns() for row in some])
     yield Finished(
         f"{len(homes):,} answers and other events were rescued; {len(homeless):,} have no home.",
         Rescued(target, len(found.items), len(homes), len(homeless)),
@@ -124,7 +124,7 @@ def _take(found: _Found, rowid: int, values: list[Value]) -> None:
         texts = (named["id"], named["annotator"], named["type"], named["payload"], named["shown"])
         if all(isinstance(text, str) for text in texts) and isinstance(named["turn"], int):
             row = EventRow(**{name: named[name] for name in COLUMNS})  # type: ignore[arg-type]
-            if _reads(row.payload) and row.id not in found.events:
+            if row.sum() == named["sum"] and _reads(row.payload) and row.id not in found.events:
                 found.events[row.id] = row
                 found.order[row.id] = rowid
     elif len(values) == len(schema.item.columns) and values[0] is None and isinstance(values[4], str):

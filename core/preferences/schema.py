@@ -70,6 +70,7 @@ event = Table(
     Column("client_time", Text, nullable=False),
     Column("server_time", Text),
     Column("app", Text, nullable=False),
+    Column("sum", Text, nullable=False),  # of all that is said: tells a flipped bit
     Index("event_of_annotator", "annotator", "turn"),
     Index("event_of_item", "item"),
     sqlite_autoincrement=True,

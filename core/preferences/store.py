@@ -32,6 +32,7 @@ from core.preferences.structure import check_kind, check_tables
 from core.preferences.task import WORK, Guidelines, Item, Task
 from core.preferences.task_json import header_of, header_values, item_json, item_of
 from core.preferences.texts import as_json, prompt_text
+from core.preferences.transfer import EventRow
 from core.problems import LabError
 
 if TYPE_CHECKING:
@@ -423,16 +424,14 @@ def add_event(
     connection: Connection, event: Event, payload: dict[str, Any], shown_order: tuple[str, ...] = ()
 ) -> None:
     """Write one event within a transaction."""
-    server_time: Any = None
-    if connection.dialect.name != "sqlite":
-        server_time = cast(func.clock_timestamp(), Text)
-    connection.execute(
-        insert(schema.event).values(
-            id=event.id, annotator=event.annotator, turn=event.turn, type=event.type, item=event.item or None,
-            attempt=event.attempt, supersedes=event.supersedes or None, shown=as_json(list(shown_order)),
-            payload=as_json(payload), client_time=event.time, server_time=server_time, app=app_version(),
-        )
+    row = EventRow(
+        event.id, event.annotator, event.turn, event.type, event.item or None, event.attempt,
+        event.supersedes or None, as_json(list(shown_order)), as_json(payload), event.time, app_version(),
     )  # fmt: skip
+    values = row.columns()
+    if connection.dialect.name != "sqlite":
+        values["server_time"] = cast(func.clock_timestamp(), Text)
+    connection.execute(insert(schema.event).values(values))
 
 
 def next_turn(connection: Connection, annotator: str) -> int:

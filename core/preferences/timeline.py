@@ -205,7 +205,7 @@ class Timeline:
             for row in rows:
                 fresh = postgresql.insert if connection.dialect.name != "sqlite" else sqlite.insert
                 connection.execute(
-                    fresh(schema.event).values(row.values()).on_conflict_do_nothing(index_elements=["id"])
+                    fresh(schema.event).values(row.columns()).on_conflict_do_nothing(index_elements=["id"])
                 )
                 self._settle(connection, row.event(), self.store.now())
         self._outbox.sent([row.id for row in rows])

@@ -15,7 +15,7 @@ from core.formats.bounded_json import parse_json
 from core.formats.files import quoted
 from core.preferences.answers import answer_of
 from core.preferences.events import ANSWERS, DEEDS, TYPES, Event
-from core.preferences.texts import TEXT_AT_MOST
+from core.preferences.texts import TEXT_AT_MOST, digest
 from core.problems import LabError
 
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,80}")
@@ -49,8 +49,16 @@ class EventRow:
         )  # fmt: skip
 
     def values(self) -> dict[str, Any]:
-        """As JSON values, and as columns."""
+        """As JSON values."""
         return {name: getattr(self, name) for name in COLUMNS}
+
+    def columns(self) -> dict[str, Any]:
+        """As it is written into the table, with its sum."""
+        return self.values() | {"sum": self.sum()}
+
+    def sum(self) -> str:
+        """By which a flipped bit is noticed: the beginning of the sha256 of all that is said."""
+        return digest(*(getattr(self, name) for name in COLUMNS))[:16]
 
 
 COLUMNS = tuple(field.name for field in fields(EventRow))
