@@ -21,7 +21,8 @@ from labapp.labs.preferences.comparing import differences
 from labapp.labs.preferences.desk import Desk
 from labapp.labs.preferences.tasks import Opened, add_task, open_task
 from labapp.window import Window
-from tests.labapp.opened import opened, wait
+from tests.core.evals.test_smallworld import SHIPPED
+from tests.labapp.opened import PATIENCE, opened, wait
 from tests.labapp.preferences_pages import a_task, an_item, press, rank_page, ranking
 from tests.labapp.rich_text import assert_nothing_rich
 
@@ -152,6 +153,40 @@ def test_answers_are_collected_read_and_passed_on(qtbot: QtBot, tmp_path: Path) 
         wait(qtbot, window, lambda: window.workspace.artifacts("preferences"))
         artifact = window.workspace.artifacts("preferences")[0]
         assert artifact.path("trl_chat.jsonl").is_file()
+
+
+def test_answers_are_sampled_stopped_and_gone_on_with_by_another_window(qtbot: QtBot, tmp_path: Path) -> None:
+    model = SHIPPED.parent / "sft"
+    with opened(qtbot, tmp_path, lab="preferences") as window:
+        lab = lab_of(window)
+        wait(qtbot, window, lambda: lab.rank.desk.opened is not None)
+        lab.frame.show_page("make")
+        make = lab.make
+        make.text.setPlainText("Who is the king?\nWhat is 2 + 3?\nWho is the queen?")
+        make.take.click()
+        assert not make.sample.isEnabled()
+        make.add.pick(f"file:{model}")
+        make.form.set_values({"outputs": 3, "max_tokens": 8, "temperatures": "0.8, 1.5"})
+        make.sample.click()
+        qtbot.waitUntil(lambda: len(make.making.sampled) >= 2, timeout=PATIENCE)
+        make.sample.click()  # which says Stop now
+        wait(qtbot, window, lambda: make.job is None)
+        have = list(make.making.sampled)
+        assert 2 <= len(have) < 9 or make.making.items
+    with opened(qtbot, tmp_path, lab="preferences") as window:
+        lab = lab_of(window)
+        lab.frame.show_page("make")
+        make = lab.make
+        if have:
+            assert make.making.sampled == have
+            assert make.sample.text() == "Go on"
+            make.sample.click()
+        wait(qtbot, window, lambda: make.making.items)
+        assert all(len(item.outputs) >= 2 for item in make.making.items)
+        kept = {(one.prompt_index, one.text) for one in have}
+        texts = {o.text for item in make.making.items for o in item.outputs}
+        assert {text for _, text in kept} <= texts
+        assert not window.workspace.works("sampling")
 
 
 HOSTILE = (

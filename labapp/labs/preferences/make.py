@@ -30,6 +30,7 @@ from labapp.labs.preferences.item_view import ItemView
 from labapp.labs.preferences.making import Making, Place, sample_all
 from labapp.labs.preferences.rules import Rules
 from labapp.labs.preferences.tasks import add_task
+from labapp.labs.preferences.unfinished import Unfinished
 from labapp.pages import PicturePage
 from labapp.runner import Done, Job, Outcome, Slot
 from labapp.widgets.form import SettingsForm
@@ -66,10 +67,14 @@ class MakePage(PicturePage):
         super().__init__(lab)
         self.lab = lab
         self.making = Making()
+        self.unfinished = Unfinished(self.context.workspace)
         self.job: Job | None = None
+        self._left = True
         self._build_controls()
         self._build_picture()
         self.details = self.item_view = ItemView()
+        unfinished = self.unfinished
+        self.picture.destroyed.connect(lambda: unfinished.close())
         self._show()
 
     # Assembly.
@@ -245,11 +250,16 @@ class MakePage(PicturePage):
         settings = self.form.settings()
         if making.items and len(making.sampled) < len(making.prompts):
             making.sampled = []
-        self.job = context.runner.start(
-            Slot(self.lab.name, "sample"),
-            lambda: sample_all(context.models, making.places, making.prompts, settings, making.sampled),
-            title=tr("Sampling answers"), heavy=True, on_events=self._on_events, on_end=self._on_end,
-        )  # fmt: skip
+        self.unfinished.begin(making, settings, self.source.title)
+        try:
+            self.job = context.runner.start(
+                Slot(self.lab.name, "sample"),
+                lambda: sample_all(context.models, making.places, making.prompts, settings, making.sampled),
+                title=tr("Sampling answers"), heavy=True, on_events=self._on_events, on_end=self._on_end,
+            )  # fmt: skip
+        except LabError:
+            self.unfinished.close()
+            raise
         self._show()
 
     def _on_events(self, events: list[Any]) -> None:
@@ -258,13 +268,16 @@ class MakePage(PicturePage):
         fresh = [event for event in events if isinstance(event, Sampled)]
         self.making.sampled += fresh
         if fresh:
+            self.lab.attempt(self.unfinished.add, fresh)
             self._show()
 
     def _on_end(self, outcome: Outcome) -> None:
         self.job = None
+        self.unfinished.close()
         if isinstance(outcome, Done) and isinstance(outcome.finished, Finished):
             self.making.items = outcome.finished.result
             self.making.sampled = []
+            self.lab.attempt(self.unfinished.drop)
             self.lab.frame.messages.show_note(outcome.finished.reason)
         self.lab.show_failure(outcome)
         self._show()
@@ -335,6 +348,13 @@ class MakePage(PicturePage):
         self.views.mark(view)
 
     def shown(self) -> None:
+        if self._left:  # once: what another window left is taken up
+            self._left = False
+            left = self.lab.attempt(self.unfinished.restore, self.making)
+            if left is not None:
+                self.source.set_title(left[0])
+                self.form.set_values(left[1])
+                self.show_view(ANSWERS)
         self._show()
 
     def _show(self) -> None:
