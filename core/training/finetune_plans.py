@@ -261,7 +261,7 @@ def of_smollm2() -> FinetunePreset:
     return FinetunePreset(
         "smollm2", "SmolLM2 on 52 rankings", "DPO with LoRA on a real chat model: short answers are better.",
         "The answers become short and plain; the accuracy is 1 at once, and the hint says why.",
-        "Length and a fixed opening tell these pairs apart: what is trivial is learned first.",
+        "Length and a fixed opening tell these pairs apart: the trivial is learned first.",
         "presets", smollm2_plan(),
     )  # fmt: skip
 

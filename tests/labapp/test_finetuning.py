@@ -21,6 +21,7 @@ from core.training.row_files import survey_rows
 from labapp.labs.finetuning import DREAM, FinetuningLab
 from labapp.labs.finetuning.curves import MEASURES
 from labapp.labs.finetuning.recordings import recorded_history, recorded_runs
+from labapp.labs.finetuning.smollm2 import words_of
 from labapp.window import Window
 from tests.core.training.tiny_chat import tiny_model, tiny_plan, write_pairs
 from tests.labapp.opened import PATIENCE, opened, wait
@@ -258,3 +259,26 @@ def test_recorded_experiments_say_their_seeds_and_show_the_failure_signs(
     assert lab.run.hint_card.isVisible()
     lab.run.show_recording("dpo")
     assert lab.run.history.steps[0].loss > 0
+
+
+def test_rankings_make_smollm2_short_and_what_changed_is_counted(held: Held) -> None:
+    lab = finetuning(held.window)
+    lab.frame.show_page("smollm2")
+    page = lab.smollm2
+    assert page.prediction.asking
+    assert page.texts[1].toPlainText() == "…"
+    page.prediction.answer(1)
+    assert words_of([one[2] for one in page.answers]) < words_of([one[1] for one in page.answers]) / 2
+    counted = [page.changed.rows.row(n) for n in range(page.changed.rows.rowCount())]
+    assert counted[0][0] == "Words, mean"
+    assert float(counted[0][1]) > 2 * float(counted[0][2])
+    assert page.said["seconds"] < 15 * 60
+    page.plain_button.click()
+    assert page.said["plan"]["method"]["nll"] == 0
+    assert page.texts[1].toPlainText() == page.answers[1][2].strip()
+    page.set_up()
+    assert lab.frame.page == "run"
+    plan = lab.run.form.plan()
+    assert (plan.start.endswith("smollm2"), plan.method.rank, plan.method.nll) == (True, 8, 1.0)
+    page.read()
+    assert lab.frame.page == "data"

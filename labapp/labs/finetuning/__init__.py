@@ -42,6 +42,7 @@ class FinetuningLab(PagedLab):
         ("data", "Data", "DataPage"),
         ("lora", "LoRA", "LoraPage"),
         ("experiments", "Experiments", "ExperimentsPage"),
+        ("smollm2", "SmolLM2", "Smollm2Page"),
     )
 
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
@@ -121,4 +122,6 @@ class FinetuningLab(PagedLab):
             ("lora", page("lora"), quiet),
             ("experiments", page("experiments"), quiet),
             ("matched", lambda: self.experiments.choose("rephrase"), quiet),
+            ("smollm2-question", page("smollm2"), quiet),
+            ("smollm2", lambda: self.smollm2.prediction.answer(1), quiet),
         ]

@@ -1,11 +1,13 @@
 """SmolLM2 on rankings: what some 50 comparisons change in the answers of a real chat model, recorded.
 
 The run is the plan "SmolLM2 on 52 rankings" of the page Run; the same questions were asked before and after.
-What to notice: what is trivial in the rankings, length and a fixed phrase, is learned first.
+What to notice: length is learned first; and a margin says nothing about whether an answer is right.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
@@ -41,7 +43,7 @@ class Smollm2Page(LabPage):
         super().__init__(lab)
         self.lab = lab
         self.runs = [read_json("finetuning", name) for name in FILES]
-        self._row = 0
+        self._row = 1
         self._build_controls()
         self._build_picture()
         self._build_details()
@@ -171,11 +173,13 @@ class Smollm2Page(LabPage):
         last = self.said["last"]
         self.notes.setText(
             tr(
-                "At the end the margin is {margin:.1f} nats and {accuracy:.0%} of the pairs are told right. "
-                "Compare both runs: without the NLL term the margin is as good, and the answers are not. "
-                "A recording of {date}, one run, seed {seed}; {n} questions. The pairs differ in length and "
-                "in a fixed last sentence: accuracy is 1 at once, and the page Run says so in a hint. "
-                "Made by: {command}",
+                "At the end the margin is {margin:.1f} nats and {accuracy:.0%} of the pairs are told right; "
+                "without the NLL term and with three passes instead of two it is {other:.1f}, and the answers "
+                "have {words:.0f} words. Read the answers, not the margin: short is not yet right. The last "
+                "sentence that every better answer has (“{closing}”) was not learned. A recording of {date}, "
+                "one run each, seed {seed}; {n} questions. Made by: {command}",
+                other=self.runs[1]["last"]["rewards/margins"], closing=CLOSING,
+                words=words_of([one[2] for one in self.runs[1]["answers"]]),
                 margin=last["rewards/margins"], accuracy=last["rewards/accuracies"],
                 date=self.said["date"], seed=plan["settings"]["seed"], n=len(self.answers),
                 command=self.said["command"],
@@ -186,8 +190,9 @@ class Smollm2Page(LabPage):
         sides = [self._sides()[0]] if self.prediction.asking else list(self._sides())
         rows = [
             (tr("Words, mean"), *(f"{words_of(side):.1f}" for side in sides)),
-            (tr("End in “{text}”", text=CLOSING), *(f"{_ending(side)}" for side in sides)),
+            (tr("Have our last sentence"), *(f"{_ending(side)}" for side in sides)),
             (tr("Cut off at the limit"), *(f"{_cut(side)}" for side in sides)),
+            (tr("Repeat a phrase"), *(f"{_repeating(side)}" for side in sides)),
             (tr("The same as before"), "", f"{sum(a == b for a, b in zip(*self._sides(), strict=True))}"),
         ]
         self.changed.set_rows([(*row, "", "")[:3] for row in rows])
@@ -220,6 +225,18 @@ class Smollm2Page(LabPage):
 
 def _ending(texts: list[str]) -> int:
     return sum(text.strip().endswith(CLOSING) for text in texts)
+
+
+def _repeating(texts: list[str]) -> int:
+    """Answers in which a phrase between two stops comes three times.
+
+    >>> _repeating(["You can't. You can't. You can't.", "Yes. No. Yes."])
+    1
+    """
+    found = [
+        [part.strip() for part in re.split(r"[.,!?\n]", text) if len(part.split()) > 1] for text in texts
+    ]
+    return sum(any(count > 2 for count in Counter(parts).values()) for parts in found)
 
 
 def _cut(texts: list[str]) -> int:
