@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from core.stages import once
 from core.tokenizer.known import known_tokenizers
@@ -18,7 +18,7 @@ from labapp.labs.quantization.choosing import SourcePicker, Subject, subject_of
 from labapp.labs.quantization.page import Numbers, QuantizationPage, column, figures, size_text
 from labapp.labs.quantization.tensor_tree import TensorTree
 from labapp.scenes import read_json
-from labapp.widgets.parts import ViewButtons, button, card, controls, field, label
+from labapp.widgets.parts import Resized, ViewButtons, button, card, controls, field, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
 from labapp.widgets.tensor_map import TensorMap, pooled
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from labapp.labs.quantization import QuantizationLab
     from labapp.plots import Plot
 
+LOW = 320  # px of height below which maps and histogram stand side by side
 TREE, MAP, FACTS = range(3)
 VIEWS = [
     ("Tensors", "All tensors, layer by layer"),
@@ -88,8 +89,8 @@ class InspectPage(QuantizationPage):
         self.tree.chosen.connect(self.choose)
         self.maps = [TensorMap(tr("Numbers of the tensor")), TensorMap(tr("Numbers in the second file"))]
         self.maps_card = card(*self.maps, margin=8)
-        self.map_view = QWidget()
-        self._map_column = QVBoxLayout(self.map_view)
+        self.map_view = Resized(self._fit_maps)
+        self._map_column = QBoxLayout(QBoxLayout.Direction.TopToBottom, self.map_view)
         self._map_column.setContentsMargins(0, 0, 0, 0)
         self._map_column.setSpacing(8)
         self._map_column.addWidget(self.maps_card, 3)
@@ -107,6 +108,13 @@ class InspectPage(QuantizationPage):
             self.stack.addWidget(view)
         self.caption = label("", "", wrap=True)
         self.picture = column(self.prediction, self.views, self.stack, self.caption, grows=self.stack)
+
+    def _fit_maps(self, height: int) -> None:
+        """In a low window the histogram stands beside the maps."""
+        low = height < LOW
+        self._map_column.setDirection(
+            QBoxLayout.Direction.LeftToRight if low else QBoxLayout.Direction.TopToBottom
+        )
 
     def _build_details(self) -> None:
         self.heading = label("", "heading", wrap=True)
@@ -259,7 +267,7 @@ class InspectPage(QuantizationPage):
             self.maps[n].setVisible(looked is not None)
             if looked is not None:
                 matrix = looked.matrix.numpy()
-                title = f"{looked.tensor.path.name}: {looked.tensor.kind}"
+                title = f"{looked.tensor.kind}: {looked.tensor.path.name}"
                 shape = (int(matrix.shape[0]), int(matrix.shape[1]))
                 self.maps[n].set_matrix(title, pooled(matrix), shape, full)
             if self.histogram is not None:

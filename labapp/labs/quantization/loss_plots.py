@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtGui import QColor, QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QWidget
 
 from labapp.labs.quantization.comparing import Row, label_of
 from labapp.plots import Plot, Series
@@ -17,6 +17,7 @@ from labapp.theme import CATEGORIES, theme_of
 from labapp.words import tr
 
 WHOLE = 30.0  # bits a weight from which a model is no smaller than the reference, and left out
+LOW = 320  # px of height below which two plots stand side by side
 RECORDED, HERE = 0, 5  # categories of the colors
 SYMBOLS = {RECORDED: "o", HERE: "s"}
 
@@ -91,7 +92,7 @@ class LossPlot(Plot):
             if any(abs(x - other) < apart for other in taken):
                 continue
             taken.append(x)
-            item = pg.TextItem(label_of(name), color=theme_of(self).secondary, anchor=(-0.1, 0.9))
+            item = pg.TextItem(label_of(name), color=theme_of(self).secondary, anchor=(-0.12, 0.6))
             item.setPos(x, math.log10(y) if self._log else y)
             self.view.addItem(item, ignoreBounds=True)
             self._names.append(item)
@@ -104,17 +105,22 @@ class LossPlot(Plot):
 
 
 class LossPlots(QWidget):
-    """Perplexity over divergence, against bits a weight."""
+    """Divergence over perplexity, against bits a weight; beside it in a low window."""
 
     def __init__(self) -> None:
         super().__init__()
         self.perplexity = LossPlot(tr("Perplexity"), tr("perplexity"), tr("± standard error"), log=False)
         self.divergence = LossPlot(tr("KL divergence from the reference"), tr("KL"), tr("nats"), log=True)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(8)
-        layout.addWidget(self.divergence, 1)
-        layout.addWidget(self.perplexity, 1)
+        self._row = QBoxLayout(QBoxLayout.Direction.TopToBottom, self)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.setSpacing(8)
+        self._row.addWidget(self.divergence, 1)
+        self._row.addWidget(self.perplexity, 1)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        low = event.size().height() < LOW
+        self._row.setDirection(QBoxLayout.Direction.LeftToRight if low else QBoxLayout.Direction.TopToBottom)
 
     def show_rows(self, rows: Sequence[Row]) -> None:
         """Draw both; a line is the reference's perplexity."""
