@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, text
 
 from core.preferences import schema
+from core.preferences.database import readable
 from core.preferences.events import DEEDS, TYPES
 from core.preferences.hand_in import event_rows
 from core.preferences.task import content_of, same_id
@@ -49,13 +50,14 @@ def faults_of(store: Store) -> tuple[str, ...]:
         event_rows(store)
     except LabError as error:
         faults.append(error.problem)
-    if count != store.task.items:
-        faults.append(f"{count:,} items are there; the task has {store.task.items:,}.")
-    elif content_of(entry.id for entry in store.entries()) != store.task.sha256:
-        faults.append("The items are not those of the task.")
-    else:
-        changed = sum(not same_id(one) for one in store.items())
-        faults += [f"{changed:,} items are not what was written."] if changed else []
+    with readable(store.name):
+        if count != store.task.items:
+            faults.append(f"{count:,} items are there; the task has {store.task.items:,}.")
+        elif content_of(entry.id for entry in store.entries()) != store.task.sha256:
+            faults.append("The items are not those of the task.")
+        else:
+            changed = sum(not same_id(one) for one in store.items())
+            faults += [f"{changed:,} items are not what was written."] if changed else []
     if strange:
         faults.append(f"{strange:,} events are of an unknown type.")
     if homeless:

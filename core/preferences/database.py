@@ -23,6 +23,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
+from core.formats.bounded_json import parse_json
 from core.formats.files import shown
 from core.problems import LabError
 
@@ -240,6 +241,18 @@ def readable(name: str) -> Iterator[None]:
             f"{name} is damaged: what was written in one of its rows does not read.",
             "Restore the newest backup beside it, or rescue what can be read into a new file.",
         ) from error
+
+
+def stored(value: Any, name: str) -> Any:
+    """The JSON value of a text that a database holds; a damaged one may hold anything.
+
+    Raises:
+        LabError: It is no text, or no JSON.
+    """
+    with readable(name):
+        if not isinstance(value, str):
+            raise TypeError(f"{type(value).__name__} instead of a text")
+        return parse_json(value, name)
 
 
 _CAUSES: tuple[tuple[tuple[str, ...], str, str], ...] = (

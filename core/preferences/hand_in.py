@@ -20,6 +20,7 @@ from core.artifacts import durable
 from core.formats.bounded_json import parse_json
 from core.formats.files import decode_text, read_bytes, shown
 from core.preferences import schema
+from core.preferences.database import readable
 from core.preferences.events import fold
 from core.preferences.store import Store
 from core.preferences.task import PRACTICE
@@ -78,7 +79,8 @@ def event_rows(store: Store, annotator: str | None = None) -> list[EventRow]:
         wanted = wanted.where(columns.annotator == annotator)
     with store.reading() as connection:
         found = [(EventRow(*row[:-1]), row[-1]) for row in connection.execute(wanted).all()]
-    wrong = sum(row.sum() != known for row, known in found)
+    with readable(store.name):
+        wrong = sum(row.sum() != known for row, known in found)
     if wrong:
         raise LabError(
             f"{store.name} is damaged: {wrong:,} events are not what was written.",

@@ -16,10 +16,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from core.artifacts.manifest import app_version
-from core.formats.bounded_json import parse_json
 from core.preferences import queue, schema
 from core.preferences.answers import Answer, Draft, answer_of, answer_values, check_answer, check_comment
-from core.preferences.database import Collided, ServerLost
+from core.preferences.database import Collided, ServerLost, stored
 from core.preferences.events import ANSWERS, Event, Key
 from core.preferences.outbox import Outbox
 from core.preferences.shown import AllDone, Counts, Done, Saved, Shown, ShownOutput, Undone, Waiting
@@ -201,7 +200,7 @@ class Session(Timeline):
                 draft.annotator == self.annotator, draft.item == key[0], draft.attempt == key[1]
             )
         ).one_or_none()
-        return Draft(parse_json(row[0], self.store.name)) if row else None
+        return Draft(stored(row[0], self.store.name)) if row else None
 
     # What is written
 

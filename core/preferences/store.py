@@ -22,10 +22,9 @@ from sqlalchemy import Text, cast, func, insert, literal, select
 from sqlalchemy.engine import Connection, Engine
 
 from core.artifacts.manifest import app_version
-from core.formats.bounded_json import parse_json
 from core.formats.files import shown
 from core.preferences import schema
-from core.preferences.database import Now, readable, server_engine, sqlite_engine, told
+from core.preferences.database import Now, readable, server_engine, sqlite_engine, stored, told
 from core.preferences.events import Event
 from core.preferences.facts import Annotator, Entry, ItemLine, TaskFacts
 from core.preferences.structure import check_kind, check_tables
@@ -188,7 +187,7 @@ class Store:
             row = connection.execute(select(schema.task.c.header)).one_or_none()
         if row is None:
             raise LabError(f"{self.name} holds no task.", "Choose another file.")
-        task, items, sha256 = header_of(parse_json(row[0], self.name), self.name)
+        task, items, sha256 = header_of(stored(row[0], self.name), self.name)
         self._facts = TaskFacts(
             task.id, task.name, task.created, task.guidelines, task.settings, task.key_id, sha256, items
         )
@@ -327,7 +326,7 @@ class Store:
         if row is None:
             return None
         with readable(self.name):
-            values = parse_json(row[0], self.name)
+            values = stored(row[0], self.name)
             return Guidelines(values["version"], values["text"])
 
     # People
@@ -344,7 +343,7 @@ class Store:
         people: dict[str, Annotator] = {}
         for id, type, text, when in rows:
             with readable(self.name):
-                values = {"name": "", "to": ""} | parse_json(text, self.name)
+                values = {"name": "", "to": ""} | stored(text, self.name)
             known = people.get(id)
             if type == "join" and known:
                 people[id] = replace(known, joined_to=values["to"])
@@ -352,7 +351,8 @@ class Store:
                 people[id] = (
                     replace(known, name=values["name"]) if known else Annotator(id, values["name"], when)
                 )
-        return tuple(sorted(people.values(), key=lambda person: (person.created, person.id)))
+        with readable(self.name):
+            return tuple(sorted(people.values(), key=lambda person: (person.created, person.id)))
 
     def enter(self, name: str) -> Annotator:
         """A new person; another of the same name stays another.

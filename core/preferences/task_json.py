@@ -61,6 +61,8 @@ def item_of(text: str, name: str, *, trusted: bool = False) -> Item:
     Raises:
         LabError: It is damaged or no item.
     """
+    if not isinstance(text, str):  # a damaged database may hold anything
+        raise LabError(f"{name} holds an item that is no text.", _AGAIN)
     values = parse_json(text, name)
     try:
         outputs = tuple(_output(value) for value in values["outputs"])

@@ -15,8 +15,8 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from core.formats.bounded_json import parse_json
 from core.preferences import queue, schema
+from core.preferences.database import stored
 from core.preferences.events import DEEDS, Event, Folded, Key
 from core.preferences.outbox import Outbox
 from core.preferences.shown import Counts, Done, Saved
@@ -126,7 +126,7 @@ class Timeline:
                 select(columns.id, columns.payload).where(columns.annotator == self.annotator)
             ).all()
         texts = {row[0]: row[1] for row in rows}
-        return [(event, parse_json(texts[event.id], self.store.name)) for event in wanted]
+        return [(event, stored(texts[event.id], self.store.name)) for event in wanted]
 
     # What a person agrees to
 
@@ -269,5 +269,5 @@ class Timeline:
 
     def _payload(self, connection: Connection, event: Event) -> dict[str, Any]:
         row = connection.execute(select(schema.event.c.payload).where(schema.event.c.id == event.id)).one()
-        values: dict[str, Any] = parse_json(row[0], self.store.name)
+        values: dict[str, Any] = stored(row[0], self.store.name)
         return values

@@ -12,6 +12,11 @@ import tempfile
 import time
 from pathlib import Path
 
+_OPTIONS = (
+    "listen_addresses=''", "max_connections=80", "shared_buffers=64MB",
+    "recovery_init_sync_method=syncfs",  # else a restart syncs a thousand files one by one, for seconds
+)  # fmt: skip
+
 
 def binaries() -> Path | None:
     """The folder of initdb, where PostgreSQL is installed and somebody may run it."""
@@ -62,7 +67,7 @@ class Server:
         return f"postgresql://{user}@/{database}?host={self.folder}"
 
     def start(self) -> None:
-        options = f"-c listen_addresses='' -k {self.folder} -c max_connections=80 -c shared_buffers=64MB"
+        options = f"-k {self.folder} " + " ".join(f"-c {one}" for one in _OPTIONS)
         for _ in range(40):  # after SIGKILL, the last children must be gone first
             if self._run(
                 "pg_ctl",

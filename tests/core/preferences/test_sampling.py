@@ -3,8 +3,6 @@ texts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 
@@ -25,14 +23,14 @@ SETTINGS = SampleSettings(outputs=3, temperatures="0.5, 1.5", max_tokens=6, seed
 
 
 @pytest.fixture(scope="module")
-def sources() -> Iterator[list[Source]]:
+def sources() -> list[Source]:
     tokenizer = read_tokenizer(SHIPPED.parent / "sft")
     source = open_model(SHIPPED.parent / "base")
     made = []
     for seed in (1, 2):
         model = new_model(tiny(), torch.Generator().manual_seed(seed))
         made.append(Source(f"model {seed}", LoadedModel(source, model, tokenizer, "")))
-    yield made
+    return made
 
 
 def test_every_prompt_gets_its_outputs_with_their_settings(sources: list[Source]) -> None:
@@ -82,6 +80,6 @@ def test_temperatures_that_are_none_are_refused_with_what_was_written(temperatur
 def test_nothing_to_sample_from_is_said(sources: list[Source]) -> None:
     with pytest.raises(LabError, match="no prompt or no model"):
         sample_outputs([], sources, SETTINGS)
+    bare = LoadedModel(sources[0].loaded.source, sources[0].loaded.model, None, "none was found.")
     with pytest.raises(LabError, match="no tokenizer"):
-        bare = LoadedModel(sources[0].loaded.source, sources[0].loaded.model, None, "none was found.")
         sample_outputs(PROMPTS, [Source("bare", bare)], SETTINGS)

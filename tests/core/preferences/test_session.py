@@ -289,9 +289,9 @@ def test_a_skipped_item_goes_to_somebody_else(tmp_path: Path) -> None:
 
 def test_repeats_come_at_the_end_or_a_day_later_in_another_order(tmp_path: Path) -> None:
     clock = Clock()
-    session = a_session(a_store(tmp_path, a_task(12, repeats=50), now=clock))
+    session = a_session(a_store(tmp_path, a_task(14, repeats=50), now=clock))
     orders = {}
-    for _ in range(6):
+    for _ in range(13):
         shown = shown_by(session)
         orders[shown.item_id] = [output.id for output in shown.outputs]
         assert shown.attempt == 0
@@ -299,11 +299,11 @@ def test_repeats_come_at_the_end_or_a_day_later_in_another_order(tmp_path: Path)
     clock.at += 86_400
     repeat = shown_by(session)
     assert repeat.attempt == 1
-    assert orders[repeat.item_id] != [output.id for output in repeat.outputs] or len(orders) > 1
+    assert sorted(orders[repeat.item_id]) == sorted(output.id for output in repeat.outputs)
     session.submit(repeat.item_id, tied(repeat), attempt=1)
     answer_all(session)
     assert session.progress().left == 0
-    assert 3 <= sum(done.attempt for done in session.recent()) <= 9
+    assert 1 <= sum(done.attempt for done in session.recent()) <= 14
 
 
 def test_a_person_can_opt_out_of_a_category_and_in_again(tmp_path: Path) -> None:
