@@ -18,7 +18,8 @@ from core.preferences.results import read_results
 from core.preferences.task import PRACTICE, TaskSettings, make_task
 from labapp.labs.preferences.keys import digit_of
 from labapp.labs.preferences.rank import RankPage
-from tests.labapp.opened import activate
+from labapp.labs.preferences.tasks import add_task
+from tests.labapp.opened import PATIENCE, activate
 from tests.labapp.preferences_pages import a_task, an_item, press, press_place, ranking, texts_of
 
 ALT, CTRL = Qt.KeyboardModifier.AltModifier, Qt.KeyboardModifier.ControlModifier
@@ -137,17 +138,25 @@ def test_each_system_says_the_place_of_a_key_its_own_way(
     assert digit_of(with_ctrl, platform) is None
 
 
+@pytest.mark.timeout(1_500)
 def test_what_is_pressed_is_what_is_stored(
     qtbot: QtBot, tmp_path: Path, count: Callable[[int, int], int], report: Callable[[str, object], None]
 ) -> None:
     """Each session is a person of its own, so each item comes in another order."""
     chance = random.Random(8)
     sessions = count(20, 1_000)
+    orders = set()
     with ranking(qtbot, tmp_path, a_task(1, 5), name="") as page:
         for n in range(sessions):
+            if n % 50 == 49:  # a class; another task for the next one
+                task = make_task(f"Task {n}", [an_item(f"p{n}", [f"p{n} o{i}" for i in range(5)])], "")
+                key = add_task(page.context.workspace, task, task.id)
+                page.open(key)
+                qtbot.waitUntil(lambda key=key: page.desk.opened.key == key, timeout=PATIENCE)
             page.change_person()
             page.consent.name.setText(f"Person {n}")
             page.consent.go.click()
+            orders.add(tuple(text[-1] for text in places(page)))
             wanted = press_at_random(page, chance)
             press(page, ENTER)
             if page.notice.text:
@@ -155,6 +164,7 @@ def test_what_is_pressed_is_what_is_stored(
             answers = read_results(page.desk.opened.store).rankings
             mine = next(one for one in answers if one.annotator == page.desk.session.annotator)
             assert texts_of(page, mine.tiers) == wanted, f"session {n}"
+    assert len(orders) > min(sessions, 120) / 2  # of 120 that there are
     report("rankings by keys, shuffled order undone", sessions)
 
 
@@ -220,3 +230,56 @@ def test_pairs_ratings_flags_best_only_and_practice(qtbot: QtBot, tmp_path: Path
 
         page.leave_out("war")
         assert page.stack.currentIndex() == 3
+
+
+def test_work_begins_when_practice_is_passed(qtbot: QtBot, tmp_path: Path) -> None:
+    practice = an_item("practice", ["good", "bad"], kind=PRACTICE, key=[[0], [1]])
+    task = make_task("P", [practice, an_item("work", ["a", "b"])], "", TaskSettings(practice_mark=100))
+    with ranking(qtbot, tmp_path, task) as page:
+        for wrong in (True, False):
+            good = [text == "good" for text in places(page)].index(True)
+            first, second = (2, 1) if (good == 0) == wrong else (1, 2)
+            press(page, first, second, ENTER)
+            if page.notice.offers(page.keep_and_submit):
+                press(page, Qt.Key.Key_Y)
+            if wrong:
+                assert page.finish.title.text() == "Practice comes first."
+                assert "0 of 1" in page.notice.text
+                page.finish.practice.click()
+        assert page.desk.shown.kind == "work"
+
+
+def test_skipped_dragged_handed_in_and_withdrawn(qtbot: QtBot, tmp_path: Path) -> None:
+    with ranking(qtbot, tmp_path, a_task(4, 3)) as page:
+        first = page.desk.shown.item_id
+        page.work.fill_skip_menu()
+        reasons = [action for action in page.work.skip_menu.actions() if not action.isSeparator()]
+        reasons[0].trigger()
+        assert page.desk.shown.item_id != first
+        assert "1 skipped" in page.panel.count.text()
+        press(page, Qt.Key.Key_Z, modifier=CTRL)
+        assert page.desk.shown.item_id == first
+        assert "skipped" not in page.panel.count.text()
+
+        last = page.desk.standing.shown[2]
+        page._dropped(last, 0)
+        assert page.desk.standing.tiers[0] == (last,)
+        press(page, RIGHT, modifier=ALT)
+        assert page.desk.standing.tiers[1] == (last,)
+        page.panel.pace.setChecked(True)
+        press(page, ENTER)
+        assert "prompts an hour" in page.panel.count.text() or "first prompt" in page.panel.count.text()
+        assert page.side.done.rows.rowCount() == 1
+        page.side.done.selectRow(0)
+        assert "answered before" in page.work.place.text()
+        press(page, 3, 2, 1, ENTER)
+        assert len(stored(page)) == 1
+        assert page.desk.session.recent(1)[0].what == "revise"
+
+        page.lab.hand_in(tmp_path)
+        assert list(tmp_path.glob("*.answers.jsonl"))
+        page.ask_to_withdraw()
+        page.notice.yes.click()
+        assert page.stack.currentIndex() == 1
+        assert "withdrawn" in page.notice.text
+        assert stored(page) == []

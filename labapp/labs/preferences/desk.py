@@ -9,11 +9,12 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from core.preferences.active import ActiveTime
 from core.preferences.answers import Draft, answer_of
+from core.preferences.task import PRACTICE, WORK
 from labapp.labs.preferences.standing import Standing, begin, standing_after, standing_of
 from labapp.labs.preferences.tasks import Opened
 
@@ -21,6 +22,20 @@ if TYPE_CHECKING:
     from core.preferences.pace import PracticeResult
     from core.preferences.session import AllDone, Session, Shown, Waiting
     from core.preferences.store import Annotator
+
+
+@dataclass(frozen=True)
+class NotPassed:
+    """Practice is done, and too little of it came out as known for the work to begin.
+
+    Attributes:
+        mark: Percent that is asked for.
+        item_id: A practice item that is to be looked at again.
+    """
+
+    mark: int
+    item_id: str
+
 
 KEPT = 500  # steps back at one item
 
@@ -47,7 +62,7 @@ class Desk:
         self.session: Session | None = None
         self.shown: Shown | None = None
         self.standing: Standing | None = None
-        self.end: AllDone | Waiting | None = None
+        self.end: AllDone | Waiting | NotPassed | None = None
         self.saved: float | None = None
         self.by_pairs = False
         self.practice: PracticeResult | None = None
@@ -55,6 +70,7 @@ class Desk:
         self._past: list[Standing] = []
         self._future: list[Standing] = []
         self._click = ""
+        self._passed = False  # whether practice is known to be passed
         self._typing = False
         self._before_ms = 0  # active time at this item before it was opened again
 
@@ -82,6 +98,7 @@ class Desk:
         """Go on as somebody who has entered."""
         if self.opened is not None:
             self._leave()
+            self._passed = False
             self.session = self.opened.store.session(annotator)
 
     def enter(self, name: str) -> None:
@@ -102,13 +119,32 @@ class Desk:
             return
         from core.preferences.session import Shown
 
-        found = self.session.next_item()
+        found: Shown | AllDone | Waiting | NotPassed = self.session.next_item()
+        if isinstance(found, Shown) and found.kind == WORK:
+            found = self._held_back() or found
         if isinstance(found, Shown):
             self._show(found)
         else:
             practice = self.practice
             self._leave()
             self.end, self.practice = found, practice
+
+    def _held_back(self) -> NotPassed | None:
+        """Why work cannot begin although practice is done, or None."""
+        from core.preferences.pace import practice_passed, practice_result
+
+        session = self.session
+        if session is None or self._passed:
+            return None
+        mark = session.store.task.settings.practice_mark
+        self._passed = not mark or practice_passed(session)
+        if self._passed:
+            return None
+        for entry in session.store.entries():
+            result = practice_result(session, entry.id) if entry.kind == PRACTICE else None
+            if result is not None and result.right < result.pairs:
+                return NotPassed(mark, entry.id)
+        return None
 
     def look_at(self, item_id: str, attempt: int = 0) -> None:
         """Show an item again, to look at it or to revise it."""

@@ -137,6 +137,8 @@ class RankPage(LabPage):
         task = opened.store.task
         self.work.set_flags(task.flags, task.settings.ratings)
         self.side.show_task(task)
+        if task.settings.own_pace:
+            self.panel.pace.setChecked(True)
         people = self.desk.people()
         self.consent.show_task(task, people)
         last = self._people.get(opened.key, "")
@@ -229,7 +231,8 @@ class RankPage(LabPage):
             self.work.show_saved("", False)
             return
         clock = time.strftime("%H:%M:%S", time.localtime(self.desk.saved))
-        self.work.show_saved(f"✓ {tr('Saved {time}', time=clock)}{what}", bool(what))
+        flash = bool(what) and not self.context.reduced_motion
+        self.work.show_saved(f"✓ {tr('Saved {time}', time=clock)}{what}", flash)
 
     def _letter(self, id: str) -> str:
         order = self.desk.standing.shown if self.desk.standing else ()
@@ -386,7 +389,6 @@ class RankPage(LabPage):
         self.prediction.close_question()
         self.refresh()
         self.panel.task.setEnabled(False)
-        self.finish.results.hide()
 
     def go_on(self) -> None:
         """Leave an item that was looked at again, and go on with what is next."""

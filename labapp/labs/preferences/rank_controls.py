@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 KEYS = (
     ("1 … 9", "rank, go on to the next"), ("same digit", "tie"), ("0", "take the rank away"),
     ("← → ↑ ↓", "choose an answer"), ("Alt + arrows", "move it"), ("Enter", "submit"),
-    ("Ctrl Z, Y", "undo, redo, also after saving"), ("Y  B  S", "as shown, all bad, skip"),
-    ("F  C  D", "flags, comment, differences"),
+    ("Ctrl Z, Y", "undo, redo, always"), ("Y  B  S", "as shown, all bad, skip"),
+    ("F  C  D", "flag, comment, compare"),
 )  # fmt: skip
 PAIR_KEYS = (
     ("← →", "left or right is better"), ("↓", "equally good"), ("4", "both bad"), ("Enter", "submit"),
-    ("Ctrl Z, Y", "undo, redo, also after saving"), ("B  S  C", "all bad, skip, comment"),
+    ("Ctrl Z, Y", "undo, redo, always"), ("B  S  C", "all bad, skip, comment"),
 )  # fmt: skip
 OPEN = "open"  # the picker's key for a file
 

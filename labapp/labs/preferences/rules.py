@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QPlainTextEdit,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.preferences.task import TaskSettings
 from labapp.labs.preferences.tasks import GUIDELINES
@@ -43,12 +51,13 @@ class Rules(QWidget):
         self.flags = SettingsForm(TaskSettings, FLAGS)
         self.told = SettingsForm(TaskSettings, TOLD, columns=2)
         self.ticks = SettingsForm(TaskSettings, TICKS, columns=3)
+        for line in (*self.flags.findChildren(QLineEdit), *self.told.findChildren(QLineEdit)):
+            line.setCursorPosition(0)  # a long text is read from its beginning
         left, right = QVBoxLayout(), QVBoxLayout()
         for column in (left, right):
             column.setSpacing(6)
         left.addWidget(label(tr("Guidelines (Markdown)"), "heading"))
         left.addWidget(self.guidelines, 1)
-        left.addWidget(self.told)
         row = QHBoxLayout()
         row.addWidget(self.renew)
         row.addStretch(1)
@@ -56,6 +65,7 @@ class Rules(QWidget):
         right.addWidget(label(tr("How it is ranked"), "heading"))
         right.addWidget(self.form)
         right.addWidget(self.flags)
+        right.addWidget(self.told)
         right.addWidget(self.ticks)
         more = QGridLayout()
         more.addWidget(self.practice, 0, 0)

@@ -56,7 +56,10 @@ class Standing:
         ranks = {**self.ranks, self.chosen: digit}
         at = self.order.index(self.chosen)
         later = (*self.order[at + 1 :], *self.order[:at])
-        following = next((id for id in later if id not in ranks), self.chosen)
+        after = self.order[
+            min(at + 1, len(self.order) - 1)
+        ]  # where all have ranks, one goes through them again
+        following = next((id for id in later if id not in ranks), after)
         return replace(self, ranks=ranks, chosen=following, as_shown=False)
 
     def clear(self) -> Standing:

@@ -245,10 +245,14 @@ class Workplace(QWidget):
         self.saved.style().unpolish(self.saved)
         self.saved.style().polish(self.saved)
 
-    def open_skip(self) -> None:
-        """Open the reasons to skip."""
+    def fill_skip_menu(self) -> None:
+        """List what can be done with the item in view besides ranking."""
         self.skip_menu.clear()
         self._fill_skip(self.skip_menu)
+
+    def open_skip(self) -> None:
+        """Open the reasons to skip."""
+        self.fill_skip_menu()
         self.skip_menu.popup(self.skip.mapToGlobal(self.skip.rect().topLeft()))
 
     # Qt
