@@ -122,7 +122,8 @@ def _take(found: _Found, rowid: int, values: list[Value]) -> None:
     if len(values) == _EVENT_WIDTH and values[0] is None:
         named = dict(zip((column.name for column in schema.event.columns), values, strict=True))
         texts = (named["id"], named["annotator"], named["type"], named["payload"], named["shown"])
-        if all(isinstance(text, str) for text in texts) and isinstance(named["turn"], int):
+        plain = all(named[name] is None or isinstance(named[name], str | int) for name in COLUMNS)
+        if plain and all(isinstance(text, str) for text in texts):
             row = EventRow(**{name: named[name] for name in COLUMNS})  # type: ignore[arg-type]
             if row.sum() == named["sum"] and _reads(row.payload) and row.id not in found.events:
                 found.events[row.id] = row
