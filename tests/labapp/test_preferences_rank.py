@@ -215,7 +215,11 @@ def test_pairs_ratings_flags_best_only_and_practice(qtbot: QtBot, tmp_path: Path
         assert answer.tiers == ()
         assert answer.ratings == {chosen: 6}
 
+        press(page, 1, 2, 3)
         page.panel.pairs.setChecked(True)
+        press(page, ENTER)  # typed ranks are no comparisons
+        assert "which of these two" in page.work.said.text()
+        assert len(read_results(page.desk.opened.store).rankings) == 1
         two = {page.work.board.cards[id].isVisibleTo(page.work.board) for id in page.work.board.cards}
         assert two == {True, False}
         press(page, LEFT)

@@ -168,12 +168,18 @@ class PreferencesLab(PagedLab):
             for digit in (2, 1, 2):
                 self.rank.press_digit(digit)
 
+        def pairs() -> None:
+            self.rank.panel.stacked.setChecked(False)
+            self.rank.panel.differences.setChecked(False)
+            self.rank.panel.pairs.setChecked(True)
+
         return [
             ("question", self.show_scene, opened),
             ("consent", lambda: self.rank.prediction.answer(1), opened),
             ("rank", ranking, opened),
             ("differences", lambda: self.rank.panel.differences.setChecked(True), opened),
             ("stacked", lambda: self.rank.panel.stacked.setChecked(True), opened),
+            ("pairs", pairs, opened),
             ("make", lambda: self.frame.show_page("make"), quiet),
             ("answers", lambda: self.make.take_source("everyday"), quiet),
             ("rules", lambda: self.make.show_view(2), quiet),

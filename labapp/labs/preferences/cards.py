@@ -222,7 +222,8 @@ class Board(QWidget):
             self.order = order
             self._place()
         for id, card in self.cards.items():
-            card.show_state(standing.ranks.get(id, 0), id == standing.chosen and not only, notes.get(id, ""))
+            rank = 0 if only else standing.ranks.get(id, 0)
+            card.show_state(rank, id == standing.chosen, notes.get(id, ""))
 
     def mark_differences(self, chosen: str | None) -> bool:
         """Mark in each card what the chosen one does not say, or nothing; False where texts are too long."""

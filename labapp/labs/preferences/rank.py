@@ -220,6 +220,8 @@ class RankPage(LabPage):
         if desk.standing is None or desk.shown is None:
             return
         pair = (desk.standing.pair or ()) if desk.by_pairs else ()
+        if pair and desk.standing.chosen not in pair:  # flags and comments are about what is in view
+            desk.choose(desk.standing.choose(pair[0]))
         work.show_standing(desk.standing, self._letter(desk.standing.chosen), pair, desk.by_pairs)
         self.panel.mark_now()
         work.undo.setEnabled(desk.can_undo)
@@ -268,7 +270,7 @@ class RankPage(LabPage):
         self.say(tr("At {letter}.", letter=self._letter(standing.chosen)))
 
     def _clicked(self, id: str) -> None:
-        if self.desk.standing is not None and not (self.desk.by_pairs and self.desk.standing.pair):
+        if self.desk.standing is not None:
             self.choose(self.desk.standing.choose(id))
         self.work.board.setFocus()
 
@@ -309,6 +311,9 @@ class RankPage(LabPage):
         """Save the answer and go on; an order that was only left as shown is asked about first."""
         standing = self.desk.standing
         if standing is None or self.stack.currentIndex() != 2:
+            return
+        if self.desk.by_pairs and standing.pair is not None and not standing.all_bad:
+            self.say(tr("Say which of these two is better first."))
             return
         if not self.desk.by_pairs and standing.looks_as_shown and not standing.as_shown:
             text = tr("This is the order in which the answers were shown. Is it the right one?")
@@ -398,6 +403,9 @@ class RankPage(LabPage):
     def set_by_pairs(self, on: bool) -> None:
         """Show two at a time, or all."""
         self.desk.by_pairs = on
+        if on and self.desk.standing is not None and self.desk.standing.ranks:
+            self.take(Standing.compare_anew)
+        self.panel.refresh()
         self._show_standing()
 
     def say(self, text: str) -> None:

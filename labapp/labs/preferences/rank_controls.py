@@ -20,7 +20,7 @@ KEYS = (
     ("1 … 9", "rank, go on to the next"), ("same digit", "tie"), ("0", "take the rank away"),
     ("← → ↑ ↓", "choose an answer"), ("Alt + arrows", "move it"), ("Enter", "submit"),
     ("Ctrl Z, Y", "undo, redo, always"), ("Y  B  S", "as shown, all bad, skip"),
-    ("F  C  D", "flag, comment, compare"),
+    ("F  C", "flag, comment"), ("D", "mark differences"),
 )  # fmt: skip
 PAIR_KEYS = (
     ("← →", "left or right is better"), ("↓", "equally good"), ("4", "both bad"), ("Enter", "submit"),

@@ -140,6 +140,10 @@ class Standing:
             ranks = {id: place for place, tier in enumerate(tiers, 1) for id in tier}
         return replace(self, judged=judged, ranks=ranks)
 
+    def compare_anew(self) -> Standing:
+        """Begin to compare two at a time; ranks that were typed go, and come back with undo."""
+        return replace(self, ranks={}, judged=(), as_shown=False)
+
     # What comes out
 
     @property
