@@ -225,6 +225,8 @@ def told(name: str) -> Iterator[None]:
         raise explain(error, name) from error
     except sqlite3.Error as error:
         raise explain(error, name) from error
+    except UnicodeDecodeError as error:  # sqlite3 raises it for damaged names of tables and columns
+        raise _damaged(name) from error
 
 
 @contextlib.contextmanager
@@ -237,10 +239,14 @@ def readable(name: str) -> Iterator[None]:
     try:
         yield
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise LabError(
-            f"{name} is damaged: what was written in one of its rows does not read.",
-            "Restore the newest backup beside it, or rescue what can be read into a new file.",
-        ) from error
+        raise _damaged(name) from error
+
+
+def _damaged(name: str) -> LabError:
+    return LabError(
+        f"{name} is damaged: what was written in one of its rows does not read.",
+        "Restore the newest backup beside it, or rescue what can be read into a new file.",
+    )
 
 
 def stored(value: Any, name: str) -> Any:
