@@ -16,6 +16,7 @@ from pytestqt.qtbot import QtBot
 
 from core.preferences.results import read_results
 from core.preferences.task import PRACTICE, TaskSettings, make_task
+from core.problems import LabError
 from labapp.labs.preferences.keys import digit_of
 from labapp.labs.preferences.rank import RankPage
 from labapp.labs.preferences.tasks import add_task
@@ -287,3 +288,25 @@ def test_skipped_dragged_handed_in_and_withdrawn(qtbot: QtBot, tmp_path: Path) -
         assert page.stack.currentIndex() == 1
         assert "withdrawn" in page.notice.text
         assert stored(page) == []
+
+
+def test_what_could_not_be_saved_is_said_and_stays_in_view(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object, **more: object) -> None:
+        raise LabError("The disk is full.", "Make room.")
+
+    with ranking(qtbot, tmp_path, a_task()) as page:
+        with monkeypatch.context() as broken:
+            broken.setattr(page.desk.session, "save_draft", full)
+            broken.setattr(page.desk.session, "submit", full)
+            press(page, 4, 3, 2, 1)
+            assert "The disk is full" in page.lab.frame.messages.text
+            assert page.work.saved.text() == "Not saved"
+            press(page, ENTER)
+            assert page.desk.standing.ranks
+            assert stored(page) == []
+        press(page, ENTER)  # the same click's id: had it been written after all, it would count once
+        assert len(stored(page)) == 1
+        assert page.work.saved.text().startswith("✓ Saved")
+        assert not page.lab.frame.messages.text

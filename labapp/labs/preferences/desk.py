@@ -250,6 +250,11 @@ class Desk:
             self.session.opt_out(category)
             self.next()
 
+    @property
+    def unsaved(self) -> bool:
+        """Whether something in view is on no disk: the last write was refused."""
+        return self.saved is None and bool(self._past or self._future)
+
     # The way back
 
     @property

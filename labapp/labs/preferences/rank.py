@@ -230,7 +230,7 @@ class RankPage(LabPage):
 
     def _show_saved(self, what: str = "") -> None:
         if self.desk.saved is None:
-            self.work.show_saved("", False)
+            self.work.show_saved(tr("Not saved") if self.desk.unsaved else "", False, sound=False)
             return
         clock = time.strftime("%H:%M:%S", time.localtime(self.desk.saved))
         flash = bool(what) and not self.context.reduced_motion

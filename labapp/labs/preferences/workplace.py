@@ -59,6 +59,7 @@ class Workplace(QWidget):
     ) -> None:
         super().__init__()
         self._fill_skip = fill_skip
+        self._quiet = "good"  # how what is said of saving looks when it does not stand out
         self.place = label("", "small")
         self.prompt = Prose(name=tr("Prompt"))
         self.prompt.setFrameShape(QFrame.Shape.NoFrame)
@@ -227,9 +228,12 @@ class Workplace(QWidget):
             parts.append(tr("{n} of 7", n=standing.ratings[id]))
         return " · ".join(parts)
 
-    def show_saved(self, text: str, flash: bool) -> None:
+    def show_saved(self, text: str, flash: bool, sound: bool = True) -> None:
         """Say when it was saved, and what; what was just saved stands out for a moment."""
         self.saved.setText(text)
+        self._quiet = "good" if sound else "warning"
+        if self.saved.objectName() not in ("message", self._quiet):
+            self._calm()
         if flash:
             self.saved.setObjectName("message")
             self.saved.setMargin(4)
@@ -237,7 +241,7 @@ class Workplace(QWidget):
             self._timer.start(FLASH)
 
     def _calm(self) -> None:
-        self.saved.setObjectName("good")
+        self.saved.setObjectName(self._quiet)
         self.saved.setMargin(0)
         self._polish()
 
