@@ -96,7 +96,8 @@ def open_model(path: str | os.PathLike[str], name: str = "") -> ModelSource:
     """Read the headers of a model and check that its tensors are those that its config promises.
 
     Args:
-        path: A GGUF file, a folder with config.json and safetensors, or one of its files.
+        path: A GGUF file, a folder with config.json and safetensors, or one of its files; or a folder with
+            one GGUF file, as quantized models are kept.
         name: What to call it; else the name of the file or folder.
 
     Raises:
@@ -105,6 +106,9 @@ def open_model(path: str | os.PathLike[str], name: str = "") -> ModelSource:
     """
     path = Path(path)
     if path.is_dir():
+        files = [] if (path / "config.json").exists() else sorted(path.glob("*.gguf"))
+        if len(files) == 1:
+            return _open_gguf(files[0], name or shown(path))
         return _open_folder(path, name or shown(path))
     if path.suffix == ".safetensors" or path.name in ("config.json", "model.safetensors.index.json"):
         return _open_folder(path.parent, name or shown(path.parent))

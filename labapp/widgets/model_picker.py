@@ -49,7 +49,8 @@ class ModelPicker(Picker):
             Choice(FIRST, title, tr("Known models"), smollm2.available, smollm2.how_to_add),
             Choice("open", tr("Open a file…"), tr("Yours"), tip=tr("A GGUF file or model.safetensors")),
         ]
-        return found + artifact_choices(self._context.workspace, "model")
+        workspace = self._context.workspace
+        return found + artifact_choices(workspace, "model") + artifact_choices(workspace, "quantized")
 
     def pick(self, key: str) -> None:
         """Load what a key stands for: "known:smollm2", "artifact:…", "file:…", "open"."""

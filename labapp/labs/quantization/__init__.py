@@ -6,19 +6,15 @@ What to notice: bits are spent where errors do harm, and a name such as Q4_K_M i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from PySide6.QtCore import QPoint
-from PySide6.QtWidgets import QMenu, QWidget
+from PySide6.QtWidgets import QWidget
 
 from labapp.handoff import Handoff
 from labapp.idle import when_idle
 from labapp.lab import LabContext
-from labapp.labs.quantization.page import QuantizationPage, as_csv
 from labapp.pages import PagedLab
 from labapp.scenes import read_json
-from labapp.widgets.parts import flat_button
 from labapp.words import tr
 
 if TYPE_CHECKING:
@@ -53,10 +49,8 @@ class QuantizationLab(PagedLab):
 
     def __init__(self, context: LabContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        tip = tr("Copy or save this picture, or show its numbers as a table")
+        self.add_menu_button()
         when_idle("labapp.plots", self, self.plots_ready)
-        self.menu_button = flat_button("dots-horizontal", tip, self._open_menu)
-        self.frame.action_row.addWidget(self.menu_button)
 
     def strip_text(self, page: str) -> str:
         return str(read_json("quantization", "strip.json")[page])
@@ -107,26 +101,6 @@ class QuantizationLab(PagedLab):
         for key in keys:
             self.compare.add(key)
         self.frame.show_page("compare")
-
-    def picture_menu(self) -> QMenu:
-        """What can be done with the picture of the page in view."""
-        from labapp.widgets.export import add_picture_actions
-
-        menu, page = QMenu(self), self.current
-        columns, rows = page.numbers() if isinstance(page, QuantizationPage) else ((), ())
-        for title, picture in page.pictures().items():
-            add_picture_actions(
-                menu, picture, title,
-                csv=partial(as_csv, columns, rows) if rows else None,
-                rows=(lambda: rows) if rows else None,
-                columns=columns,
-            )  # fmt: skip
-        return menu
-
-    def _open_menu(self) -> None:
-        menu = self.picture_menu()
-        menu.exec(self.menu_button.mapToGlobal(QPoint(0, self.menu_button.height())))
-        menu.deleteLater()
 
     def show_scene(self) -> None:
         self.current.shown()

@@ -13,10 +13,12 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSpinBox, QStackedWidget, 
 
 from labapp.labs.quantization.choosing import SourcePicker, subject_of
 from labapp.labs.quantization.number_line import Lane, NumberLine
-from labapp.labs.quantization.page import Numbers, QuantizationPage, figures, number
+from labapp.labs.quantization.page import figures, number
 from labapp.labs.quantization.super_block import BlockBytes, SmallBlocks
 from labapp.labs.quantization.weights import ROWS, WeightTable, read_rows
+from labapp.pages import PicturePage
 from labapp.scenes import read_json
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import ViewButtons, button, card, controls, field, inset, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
@@ -35,7 +37,7 @@ FARTHEST = 8.0  # times the largest weight, to which one can be dragged
 LINE, SUPER = 0, 1
 
 
-class ByHandPage(QuantizationPage):
+class ByHandPage(PicturePage):
     """Weights and rounding on the left, number lines or a super-block in the middle, figures on the right."""
 
     def __init__(self, lab: QuantizationLab) -> None:

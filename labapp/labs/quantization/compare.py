@@ -29,13 +29,15 @@ from labapp.labs.quantization.comparing import (
     tensor_errors,
     tensor_spread,
 )
-from labapp.labs.quantization.page import Numbers, QuantizationPage, column, figures
+from labapp.labs.quantization.page import column, figures
 from labapp.labs.quantization.side_views import ChatView, PromptView
 from labapp.labs.quantization.tensor_losses import TensorLosses
 from labapp.labs.quantization.text_choice import TextPicker
+from labapp.pages import PicturePage
 from labapp.runner import Done, Job, Outcome, Slot
 from labapp.scenes import read_json
 from labapp.widgets.checked_table import CheckedTable
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import ViewButtons, button, controls, field, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
@@ -58,7 +60,7 @@ VIEWS = [
 ]
 
 
-class ComparePage(QuantizationPage):
+class ComparePage(PicturePage):
     """Reference, models and text on the left, five views in the middle, the chosen model on the right."""
 
     def __init__(self, lab: QuantizationLab) -> None:

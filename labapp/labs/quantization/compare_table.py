@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labapp.labs.quantization.comparing import Row
-from labapp.labs.quantization.page import Numbers, figures
+from labapp.labs.quantization.page import figures
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import card
 from labapp.widgets.table import Column, Table
 from labapp.words import tr

@@ -15,8 +15,10 @@ from core.stages import once
 from labapp.labs.quantization.choosing import SourcePicker, subject_of
 from labapp.labs.quantization.models import Planned, plan_all
 from labapp.labs.quantization.need_bars import NeedBar, NeedBars
-from labapp.labs.quantization.page import Numbers, QuantizationPage, column, size_text
+from labapp.labs.quantization.page import column, size_text
+from labapp.pages import PicturePage
 from labapp.scenes import read_json
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import card, controls, field, inset, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
@@ -39,7 +41,7 @@ SAYS = {
 }
 
 
-class FitsPage(QuantizationPage):
+class FitsPage(PicturePage):
     """Model, context and memory on the left, a bar for each recipe in the middle, the sum on the right."""
 
     def __init__(self, lab: QuantizationLab) -> None:

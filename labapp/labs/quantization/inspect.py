@@ -15,9 +15,11 @@ from PySide6.QtWidgets import QBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 from core.stages import once
 from core.tokenizer.known import known_tokenizers
 from labapp.labs.quantization.choosing import SourcePicker, Subject, subject_of
-from labapp.labs.quantization.page import Numbers, QuantizationPage, column, figures, size_text
+from labapp.labs.quantization.page import column, figures, size_text
 from labapp.labs.quantization.tensor_tree import TensorTree
+from labapp.pages import PicturePage
 from labapp.scenes import read_json
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import Resized, ViewButtons, button, card, controls, field, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
@@ -39,7 +41,7 @@ VIEWS = [
 MLP = ("ffn", "mlp", "c_fc", "gate_proj", "up_proj", "down_proj")
 
 
-class InspectPage(QuantizationPage):
+class InspectPage(PicturePage):
     """Two files on the left, tree, heat map or metadata in the middle, the chosen tensor on the right."""
 
     def __init__(self, lab: QuantizationLab) -> None:

@@ -1,29 +1,8 @@
-"""What the pages of this lab share: the numbers behind their pictures, a sentence, how they are written."""
+"""What the pages of this lab share: a column of widgets, and how numbers are written."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
-
 from PySide6.QtWidgets import QVBoxLayout, QWidget
-
-from labapp.pages import LabPage
-
-Numbers = tuple[Sequence[str], Sequence[Sequence[str]]]
-"""Headers of columns, and rows."""
-
-
-class QuantizationPage(LabPage):
-    """A page whose picture can be shown as a table and said in a sentence."""
-
-    def numbers(self) -> Numbers:
-        """The numbers behind the picture in view; no rows where there are none."""
-        return (), ()
-
-    def summary(self) -> str:
-        """The picture in a sentence; "" while there is nothing to say."""
-        return ""
 
 
 def column(*parts: QWidget, grows: QWidget) -> QWidget:
@@ -36,19 +15,6 @@ def column(*parts: QWidget, grows: QWidget) -> QWidget:
         layout.addWidget(part)
     layout.setStretchFactor(grows, 1)
     return made
-
-
-def as_csv(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The same as a file.
-
-    >>> as_csv(["tensor", "weight"], [["a,b", "−0.5"]])
-    'tensor,weight\\n"a,b",-0.5\\n'
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([[cell.replace("−", "-") for cell in row] for row in rows])
-    return text.getvalue()
 
 
 def number(value: float, digits: int = 4) -> str:

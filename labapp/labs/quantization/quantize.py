@@ -18,12 +18,14 @@ from core.stages import Finished, Progress, once
 from labapp.handoff import Handoff
 from labapp.labs.quantization.choosing import SourcePicker, subject_of
 from labapp.labs.quantization.models import Planned, plan_all
-from labapp.labs.quantization.page import Numbers, QuantizationPage, column, figures
+from labapp.labs.quantization.page import column, figures
 from labapp.labs.quantization.quantize_results import Results, tensor_row
 from labapp.labs.quantization.quantizing import WORK, Began, Made, Order, quantize_all, state_of
+from labapp.pages import PicturePage
 from labapp.runner import Done, Job, Outcome, Slot
 from labapp.scenes import read_json
 from labapp.widgets.checked_table import CheckedTable
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import button, card, controls, field, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
@@ -38,7 +40,7 @@ TICKED = ("Q8_0", "Q4_K_M", "Q2_K")
 PLAIN = ("F32", "F16", "BF16")
 
 
-class QuantizePage(QuantizationPage):
+class QuantizePage(PicturePage):
     """Model and text on the left, recipes over tensors in the middle, what came out on the right."""
 
     def __init__(self, lab: QuantizationLab) -> None:

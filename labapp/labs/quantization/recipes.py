@@ -15,9 +15,11 @@ from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 from core.stages import once
 from labapp.labs.quantization.choosing import SourcePicker, subject_of
 from labapp.labs.quantization.models import Planned, plan_all
-from labapp.labs.quantization.page import Numbers, QuantizationPage, column
+from labapp.labs.quantization.page import column
 from labapp.labs.quantization.type_grid import TypeGrid
+from labapp.pages import PicturePage
 from labapp.scenes import read_json
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import button, card, controls, field, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
@@ -32,7 +34,7 @@ ALL = "all"
 FIRST = ("Qwen3-8B", "Q4_K_M")
 
 
-class RecipesPage(QuantizationPage):
+class RecipesPage(PicturePage):
     """Model and mixes on the left, the grid in the middle, where the bits go on the right."""
 
     def __init__(self, lab: QuantizationLab) -> None:

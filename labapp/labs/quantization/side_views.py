@@ -11,9 +11,10 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QVBoxLayout, QW
 from core.problems import LabError
 from labapp.labs.quantization.choosing import Subject
 from labapp.labs.quantization.comparing import Piece, Said, chat_side_by_side, short_name, write_prompt
-from labapp.labs.quantization.page import Numbers, number
+from labapp.labs.quantization.page import number
 from labapp.labs.quantization.side_texts import MOST, SideTexts
 from labapp.runner import Job, Outcome, Slot
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import button, card, label
 from labapp.widgets.token_text import visible
 from labapp.words import tr

@@ -29,7 +29,7 @@ from core.problems import LabError
 from core.stages import once
 from core.tokenizer.known import known_tokenizers
 from labapp.labs.quantization.choosing import SourcePicker, Subject, subject_of
-from labapp.labs.quantization.page import Numbers, QuantizationPage, column, size_text
+from labapp.labs.quantization.page import column, size_text
 from labapp.labs.quantization.taking_away import (
     Parcel,
     Tried,
@@ -39,9 +39,11 @@ from labapp.labs.quantization.taking_away import (
     try_here,
     which,
 )
+from labapp.pages import PicturePage
 from labapp.runner import Done, Job, Outcome, Slot
 from labapp.scenes import read_json
 from labapp.theme import mono_font
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import ViewButtons, button, card, controls, field, inset, label
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
@@ -62,7 +64,7 @@ VIEWS = [
 TRIED = ("llama-completion", "ollama")
 
 
-class TakeAwayPage(QuantizationPage):
+class TakeAwayPage(PicturePage):
     """File and names on the left; lines to type, Modelfile or trial in the middle; facts on the right."""
 
     def __init__(self, lab: QuantizationLab) -> None:

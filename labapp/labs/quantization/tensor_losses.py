@@ -9,7 +9,8 @@ import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from labapp.labs.quantization.page import Numbers, figures
+from labapp.labs.quantization.page import figures
+from labapp.widgets.numbers import Numbers
 from labapp.widgets.parts import card, label
 from labapp.widgets.table import Column, Table
 from labapp.words import tr

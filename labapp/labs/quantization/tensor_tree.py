@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHeaderView, QTreeWidget, QTreeWidgetItem
 
-from labapp.labs.quantization.page import Numbers
+from labapp.widgets.numbers import Numbers
 from labapp.words import tr
 
 if TYPE_CHECKING:

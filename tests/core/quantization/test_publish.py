@@ -37,6 +37,8 @@ def test_a_quantized_model_knows_its_parents_and_opens_again(tmp_path: Path) -> 
     assert artifact.metrics["bytes"] == gguf_of(artifact).stat().st_size
     assert artifact.references[0].path == BASE / "model.safetensors"
     assert open_model(gguf_of(artifact)).config.shapes() == source.config.shapes()
+    opened = open_model(artifact.folder, artifact.name)  # as every lab opens an artifact
+    assert (opened.path, opened.name) == (gguf_of(artifact), artifact.name)
     with workspace.new_artifact("report", "Nothing", "test") as draft:
         draft.write("a.html", "nothing")
     with pytest.raises(LabError, match="holds no GGUF"):
