@@ -77,6 +77,7 @@ def _packages() -> list[Check]:
         if "extra ==" in line:
             continue
         name, _, pinned = requirement.partition("==")
+        name = name.partition("[")[0]  # psycopg[binary]
         try:
             version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
