@@ -93,7 +93,7 @@ CATALOGUE: tuple[Entry, ...] = (
         "Post-training",
         "thumbs-up-down",
         "labapp.labs.preferences:PreferencesLab",
-        frozenset(),
+        frozenset({"text", "prompt"}),
     ),
     Entry(
         "quantization",

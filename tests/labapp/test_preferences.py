@@ -16,6 +16,8 @@ from core.preferences.hand_in import hand_in
 from core.preferences.store import Store, create_store
 from core.preferences.task import Maker, make_item, make_task
 from core.preferences.task_files import read_task, write_task
+from core.preferences.texts import folded
+from labapp.handoff import Handoff
 from labapp.labs.preferences import PreferencesLab
 from labapp.labs.preferences.comparing import differences
 from labapp.labs.preferences.desk import Desk
@@ -155,6 +157,9 @@ def test_answers_are_collected_read_and_passed_on(qtbot: QtBot, tmp_path: Path) 
         assert artifact.path("trl_chat.jsonl").is_file()
 
 
+PROMPTS = ("Who is the king?", "What is 2 + 3?", "Who is the queen?")
+
+
 def test_answers_are_sampled_stopped_and_gone_on_with_by_another_window(qtbot: QtBot, tmp_path: Path) -> None:
     model = SHIPPED.parent / "sft"
     with opened(qtbot, tmp_path, lab="preferences") as window:
@@ -162,7 +167,7 @@ def test_answers_are_sampled_stopped_and_gone_on_with_by_another_window(qtbot: Q
         wait(qtbot, window, lambda: lab.rank.desk.opened is not None)
         lab.frame.show_page("make")
         make = lab.make
-        make.text.setPlainText("Who is the king?\nWhat is 2 + 3?\nWho is the queen?")
+        make.text.setPlainText("\n".join(PROMPTS))
         make.take.click()
         assert not make.sample.isEnabled()
         make.add.pick(f"file:{model}")
@@ -183,9 +188,9 @@ def test_answers_are_sampled_stopped_and_gone_on_with_by_another_window(qtbot: Q
             make.sample.click()
         wait(qtbot, window, lambda: make.making.items)
         assert all(len(item.outputs) >= 2 for item in make.making.items)
-        kept = {(one.prompt_index, one.text) for one in have}
-        texts = {o.text for item in make.making.items for o in item.outputs}
-        assert {text for _, text in kept} <= texts
+        for item in make.making.items:  # a prompt whose outputs are all equal is left out
+            kept = {folded(one.text) for one in have if PROMPTS[one.prompt_index] == item.prompt}
+            assert kept <= {folded(output.text) for output in item.outputs}
         assert not window.workspace.works("sampling")
 
 
@@ -296,4 +301,15 @@ def test_a_task_that_is_damaged_is_said_and_the_lab_stays(qtbot: QtBot, tmp_path
         key = lab.rank.desk.opened.key
         window.open_files([good])
         wait(qtbot, window, lambda: lab.rank.desk.opened is not None)
+        lab.rank.consent.go.click()
+        assert lab.handoff().prompt == "p0"
+        window.open_in("preferences", Handoff(prompt="Why?"))
+        window.open_in("preferences", Handoff(text="Why not?"))
+        lab.make.take.click()
+        assert [prompt.prompt for prompt in lab.make.making.prompts] == ["Why?", "Why not?"]
+        (tmp_path / "more.csv").write_text("prompt,output 1,output 2\np,a,b\n")
+        window.open_files([tmp_path / "more.csv"])
+        wait(qtbot, window, lambda: lab.make.making.items)
+        window.open_files([tmp_path / "picture.png"])
+        assert "no task, no answers and no prompts" in lab.frame.messages.text
         assert lab.rank.desk.opened.key == key  # the same task is not made twice

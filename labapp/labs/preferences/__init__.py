@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from labapp.labs.preferences.tasks import Opened
 
 ENDING = ".llmlab"
+ANSWERS = (".answers.jsonl", ".db")  # of what is merged into the open task
+PROMPTS = (".txt", ".csv", ".tsv", ".jsonl")
 
 
 class PreferencesLab(PagedLab):
@@ -139,10 +141,33 @@ class PreferencesLab(PagedLab):
             )
 
     def open_files(self, files: list[Path]) -> None:
-        self.open_task_file(files[0])
+        first = files[0]
+        if self.alone or first.suffix.lower() == ENDING:
+            self.open_task_file(first)
+        elif first.name.endswith(ANSWERS):
+            self.frame.show_page("collect")
+            self.collect.open_files(files)
+        elif first.suffix.lower() in PROMPTS:
+            self.frame.show_page("make")
+            self.make.open_files(files)
+        else:
+            raise LabError(
+                f"{first.name} is no task, no answers and no prompts.",
+                f"Open a file that ends in {ENDING}, {', '.join((*ANSWERS, *PROMPTS))}.",
+            )
 
     def receive(self, handoff: Handoff) -> None:
-        """Nothing is handed over to here yet."""
+        """Take a prompt into the task in the making."""
+        asked = handoff.prompt or handoff.text
+        if asked:
+            self.frame.show_page("make")
+            self.make.add_text(asked)
+
+    def handoff(self) -> Handoff:
+        from core.preferences.texts import prompt_text
+
+        shown = self.rank.desk.shown if self.frame.page == "rank" else None
+        return Handoff(prompt=prompt_text(shown.prompt)) if shown is not None else Handoff()
 
     def show_scene(self) -> None:
         self.current.shown()

@@ -196,6 +196,15 @@ class MakePage(PicturePage):
             lambda found: self._take_imported(found, path.name),
         )  # fmt: skip
 
+    def add_text(self, prompt: str) -> None:
+        """Add a prompt to those that are typed or pasted; it is taken with them."""
+        before = self.text.toPlainText().rstrip("\n")
+        form = "paragraphs" if "\n" in prompt.strip() else "lines"
+        self.form_box.setCurrentIndex(self.form_box.findData(form))
+        gap = "\n\n" if form == "paragraphs" else "\n"
+        self.text.setPlainText(gap.join(part for part in (before, prompt.strip()) if part))
+        self.show_view(PROMPTS)
+
     def take_text(self) -> None:
         """Take what is typed or pasted."""
         from core.preferences.importing import read_prompts_text

@@ -394,6 +394,7 @@ class RankPage(LabPage):
         self.prediction.close_question()
         self.refresh()
         self.panel.task.setEnabled(False)
+        self.finish.results.hide()
 
     def go_on(self) -> None:
         """Leave an item that was looked at again, and go on with what is next."""
