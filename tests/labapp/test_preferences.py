@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QItemSelectionModel, Qt
 from pytestqt.qtbot import QtBot
 
 from core.artifacts import Workspace
@@ -134,6 +134,11 @@ def test_answers_are_collected_read_and_passed_on(qtbot: QtBot, tmp_path: Path) 
         wait(qtbot, window, lambda: "New answers and changes: 0." in lab.collect.report.text())
         assert lab.rank.desk.opened.store.mark() == before  # nothing is counted twice
 
+        lab.collect.join.click()
+        assert "Choose two rows" in lab.collect.notice.text
+        lab.collect.table.selectAll()
+        lab.collect.table.clearSelection()
+
         lab.frame.show_page("results")
         wait(qtbot, window, lambda: len(lab.results.measured.results.work()) == 24)
         results = lab.results
@@ -153,6 +158,16 @@ def test_answers_are_collected_read_and_passed_on(qtbot: QtBot, tmp_path: Path) 
         wait(qtbot, window, lambda: (tmp_path / "out" / "README.md").is_file())
         results.train()
         wait(qtbot, window, lambda: window.workspace.artifacts("preferences"))
+        rows = [n for n, row in enumerate(lab.collect.numbers()[1]) if row[0] == "Anna"]
+        for row in rows:
+            lab.collect.table.selectionModel().select(
+                lab.collect.table.model().index(row, 0),
+                QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows,
+            )
+        lab.collect.ask_to_join()
+        lab.collect.notice.yes.click()
+        wait(qtbot, window, lambda: sum(not one.joined_to for one in lab.rank.desk.people()) == 1)
+        assert lab.collect.counted == 1
         artifact = window.workspace.artifacts("preferences")[0]
         assert artifact.path("trl_chat.jsonl").is_file()
 

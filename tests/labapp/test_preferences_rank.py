@@ -235,6 +235,8 @@ def test_pairs_ratings_flags_best_only_and_practice(qtbot: QtBot, tmp_path: Path
 
         page.leave_out("war")
         assert page.stack.currentIndex() == 3
+        page.take_back_in("war")
+        assert page.desk.session.opted_out() == frozenset()
 
 
 def test_work_begins_when_practice_is_passed(qtbot: QtBot, tmp_path: Path) -> None:

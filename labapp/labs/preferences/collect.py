@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QFileDialog, QProgressBar, QSpinBox, QVBoxLayout, 
 
 from core.problems import LabError
 from core.stages import Finished, once
+from labapp.labs.preferences.notice import Notice
 from labapp.pages import PicturePage
 from labapp.runner import Done, Failed, Outcome, Slot
 from labapp.widgets.numbers import Numbers
@@ -40,12 +41,14 @@ class CollectPage(PicturePage):
         self.merged: dict[Path, Merged] = {}
         self._seen: dict[Path, tuple[int, int]] = {}
         self._task = ""
+        self._same: dict[str, str] = {}  # id of a person who was joined to another one, to that one
         self._looking = False
         self._timer = QTimer(self)
         self._timer.timeout.connect(self.look)
         self._build()
 
     def _build(self) -> None:
+        self.notice = Notice(self.take_focus)
         self.task = label("", "heading", wrap=True)
         self.place = label("", "secondary", wrap=True)
         tip = tr("The class folder, or a stick: files that are handed in there are taken in")
@@ -53,6 +56,9 @@ class CollectPage(PicturePage):
         self.stop = button(tr("Stop watching"), self.stop_watching, tip=tr("What was taken in stays"))
         tip = tr("Databases or handed-in files from other computers")
         self.files = button(tr("Merge files…"), self.ask_for_files, tip=tip)
+        self.join = button(
+            tr("Same person…"), self.ask_to_join, tip=tr("Two rows are one person who began twice")
+        )
         self.expected = QSpinBox()
         self.expected.setRange(1, 1000)
         self.expected.setValue(30)
@@ -60,7 +66,13 @@ class CollectPage(PicturePage):
         self.expected.valueChanged.connect(lambda _: self._show())
         tip = tr("How many people are to hand in")
         self.controls = controls(
-            self.task, self.place, self.choose, self.stop, field(tr("People"), self.expected, tip), self.files
+            self.task,
+            self.place,
+            self.choose,
+            self.stop,
+            field(tr("People"), self.expected, tip),
+            self.files,
+            self.join,
         )
         self.count = label("", "title")
         self.bar = QProgressBar()
@@ -82,7 +94,7 @@ class CollectPage(PicturePage):
         layout = QVBoxLayout(self.picture)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
-        for part in (self.count, self.bar):
+        for part in (self.notice, self.count, self.bar):
             layout.addWidget(part)
         layout.addWidget(self.table, 1)
         layout.addWidget(self.agreement)
@@ -214,7 +226,34 @@ class CollectPage(PicturePage):
                 "agreement", lambda: agreement_now(store), tr("Measuring agreement"), self.agreement.setText
             )
 
+    def ask_to_join(self) -> None:
+        """Ask whether two people, chosen in the table, are the same one."""
+        chosen = sorted({index.row() for index in self.table.selectionModel().selectedRows()})
+        files = self._sorted()
+        if len(chosen) != 2 or max(chosen) >= len(files):
+            self.notice.say(
+                tr("Choose two rows of the same person in the table: a click, and one with Ctrl.")
+            )
+            return
+        one, other = (files[row][1] for row in chosen)
+        names = [f"{found.name} ({found.annotator[:4]})" for found in (one, other)]
+        text = tr("Are {names} the same person? Their answers then count as one’s.", names=" = ".join(names))
+        self.notice.say(text, tr("Join them"), lambda: self._join(one.annotator, other.annotator))
+
+    def _join(self, one: str, other: str) -> None:
+        opened = self.lab.rank.desk.opened
+        if opened is not None:
+            self.lab.attempt(opened.store.join, one, other)
+            self._same = {
+                person.id: person.joined_to for person in opened.store.annotators() if person.joined_to
+            }
+            self._show()
+            self._measure()
+
     # What is shown.
+
+    def _sorted(self) -> list[tuple[Path, HandedIn]]:
+        return sorted(self.handed.items(), key=lambda pair: (pair[1].name.casefold(), pair[0]))
 
     def _state(self, one: HandedIn) -> str:
         opened = self.lab.rank.desk.opened
@@ -229,7 +268,7 @@ class CollectPage(PicturePage):
 
     def _rows(self) -> list[tuple[str, ...]]:
         rows: list[tuple[str, ...]] = []
-        for path, one in sorted(self.handed.items(), key=lambda pair: (pair[1].name.casefold(), pair[0])):
+        for path, one in self._sorted():
             merged = self.merged.get(path)
             rows.append((one.name or path.name, f"{one.answers:,}", f"{one.items:,}",
                          f"{merged.new:,}" if merged else "–", self._state(one)))  # fmt: skip
@@ -239,7 +278,7 @@ class CollectPage(PicturePage):
     def counted(self) -> int:
         """How many people handed in something for this task that was taken in."""
         taken = {one.annotator for path, one in self.handed.items() if path in self.merged and not one.fault}
-        return len(taken)
+        return len({self._same.get(id, id) for id in taken})
 
     def _show(self) -> None:
         opened = self.lab.rank.desk.opened

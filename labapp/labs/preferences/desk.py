@@ -70,6 +70,7 @@ class Desk:
         self._past: list[Standing] = []
         self._future: list[Standing] = []
         self._click = ""
+        self.in_outbox = False  # whether the last answer is kept here until the server answers
         self._passed = False  # whether practice is known to be passed
         self._typing = False
         self._before_ms = 0  # active time at this item before it was opened again
@@ -85,7 +86,7 @@ class Desk:
     def close(self) -> None:
         """Let go of the database."""
         if self.opened is not None:
-            self.opened.store.close()
+            self.opened.close()
         self.opened = self.session = None
         self._leave()
 
@@ -99,7 +100,7 @@ class Desk:
         if self.opened is not None:
             self._leave()
             self._passed = False
-            self.session = self.opened.store.session(annotator)
+            self.session = self.opened.store.session(annotator, self.opened.outbox)
 
     def enter(self, name: str) -> None:
         """Begin as somebody new."""
@@ -217,7 +218,8 @@ class Desk:
             active_ms=self.active_ms, wall_ms=self.active.wall_ms,
         )  # fmt: skip
         said, shown = self.standing, self.shown
-        self.session.submit(shown.item_id, answer, self._click, shown.attempt)
+        saved = self.session.submit(shown.item_id, answer, self._click, shown.attempt)
+        self.in_outbox = saved.where == "outbox"
         self._went_on(shown)
         return said
 

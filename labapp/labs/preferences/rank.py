@@ -130,7 +130,7 @@ class RankPage(LabPage):
 
     def _opened(self, opened: Opened) -> None:
         if not self._wanted:  # it stands alone since: another task is on its way
-            opened.store.close()
+            opened.close()
             return
         self.desk.open(opened)
         self._wanted = opened.key
@@ -233,6 +233,8 @@ class RankPage(LabPage):
             self.work.show_saved(tr("Not saved") if self.desk.unsaved else "", False, sound=False)
             return
         clock = time.strftime("%H:%M:%S", time.localtime(self.desk.saved))
+        if self.desk.in_outbox:
+            what += " · " + tr("sent when the server answers")
         flash = bool(what) and not self.context.reduced_motion
         self.work.show_saved(f"✓ {tr('Saved {time}', time=clock)}{what}", flash)
 
@@ -360,6 +362,12 @@ class RankPage(LabPage):
         """Give this person no more prompts of a category."""
         self.lab.attempt(self.desk.leave_out, category)
         self.refresh()
+
+    def take_back_in(self, category: str) -> None:
+        """Give this person prompts of a category again."""
+        if self.desk.session is not None:
+            self.lab.attempt(self.desk.session.opt_in, category)
+            self.refresh()
 
     def undo(self) -> None:
         """Take back the last step, or what was saved last."""

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QGridLayout,
+    QHBoxLayout,
+    QInputDialog,
+    QProgressBar,
+    QVBoxLayout,
+    QWidget,
+)
 
 from labapp.labs.preferences.tasks import SHIPPED, works_here
 from labapp.theme import CONTROLS_WIDTH
@@ -26,7 +34,7 @@ PAIR_KEYS = (
     ("← →", "left or right is better"), ("↓", "equally good"), ("4", "both bad"), ("Enter", "submit"),
     ("Ctrl Z, Y", "undo, redo, always"), ("B  S  C", "all bad, skip, comment"),
 )  # fmt: skip
-OPEN = "open"  # the picker's key for a file
+OPEN, SERVER = "open", "server"  # the picker's keys for a file and for a database of many
 
 
 class RankControls(QWidget):
@@ -188,13 +196,25 @@ class RankControls(QWidget):
         workspace = self._page.context.workspace
         made = [Choice(info.id, info.name, tr("In the workspace")) for info in works_here(workspace)]
         sets = [Choice(SHIPPED + one.name, tr(one.title), tr("Shipped")) for one in shipped_sets()]
-        return [*made, *sets, Choice(OPEN, tr("Open a task’s file…"), tr("From elsewhere"))]
+        tip = tr("A PostgreSQL database, for many people at once")
+        return [
+            *made, *sets, Choice(OPEN, tr("Open a task’s file…"), tr("From elsewhere")),
+            Choice(SERVER, tr("A server…"), tr("From elsewhere"), tip=tip),
+        ]  # fmt: skip
 
     def _picked(self, key: str) -> None:
         if key == OPEN:
             self._page.lab.ask_for_task_file()
+        elif key == SERVER:
+            self._ask_for_server()
         else:
             self._page.open(key)
+
+    def _ask_for_server(self) -> None:
+        text = tr("postgresql://user@host/database; the password comes from the keyring or the environment")
+        url, sure = QInputDialog.getText(self, tr("A task on a server"), text)
+        if sure and url.strip():
+            self._page.open(url.strip())
 
     # State.
 

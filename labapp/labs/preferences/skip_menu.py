@@ -28,7 +28,7 @@ def fill_skip(menu: QMenu, page: RankPage) -> None:
     comment = page.desk.standing.comment.strip() if page.desk.standing else ""
     if comment:
         menu.addAction(tr("As in my comment")).triggered.connect(lambda _=False: page.skip(comment[:LONGEST]))
-    shown, opened = page.desk.shown, page.desk.opened
+    shown, opened, session = page.desk.shown, page.desk.opened, page.desk.session
     if opened is not None and opened.store.task.flags:
         menu.addSection(tr("Flag the prompt as"))
         for flag in opened.store.task.flags:
@@ -39,4 +39,9 @@ def fill_skip(menu: QMenu, page: RankPage) -> None:
         text = tr("Leave out prompts about {category}", category=shown.category)
         menu.addAction(text.replace("&", "&&")).triggered.connect(
             lambda _=False, what=shown.category: page.leave_out(what)
+        )
+    for category in sorted(session.opted_out()) if session is not None else ():
+        text = tr("Give me prompts about {category} again", category=category)
+        menu.addAction(text.replace("&", "&&")).triggered.connect(
+            lambda _=False, what=category: page.take_back_in(what)
         )

@@ -15,6 +15,7 @@ from core.preferences.task import Task
 from core.problems import LabError
 
 if TYPE_CHECKING:
+    from core.preferences.outbox import Outbox
     from core.preferences.store import Store
 
 KIND = "preferences"
@@ -35,12 +36,20 @@ class Opened:
     Attributes:
         key: Its work's id.
         store: Its database; whoever opened it closes it.
-        folder: Where it lies.
+        folder: Where it lies; for a task on a server, where its outbox does.
+        outbox: Keeps answers while a server is away; None for a file.
     """
 
     key: str
     store: Store
     folder: Path
+    outbox: Outbox | None = None
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.store.close()
+        if self.outbox is not None:
+            self.outbox.close()
 
 
 def works_here(workspace: Workspace) -> list[WorkInfo]:
@@ -50,7 +59,9 @@ def works_here(workspace: Workspace) -> list[WorkInfo]:
 
 
 def open_task(workspace: Workspace, key: str) -> Opened:
-    """Open a task by its work's id, or a shipped set by "shipped:" and its name; a backup is made first.
+    """Open a task by its work's id, a shipped set by "shipped:" and its name, or one on a server by its URL.
+
+    A backup is made first; a server's tables are backed up where the server is.
 
     Raises:
         LabError: There is none, or its database is damaged.
@@ -58,6 +69,8 @@ def open_task(workspace: Workspace, key: str) -> Opened:
     from core.preferences.backups import back_up
     from core.preferences.store import open_store
 
+    if is_url(key):
+        return _on_server(workspace, key)
     if key.startswith(SHIPPED):
         key = _shipped(workspace, key.removeprefix(SHIPPED))
     found = next((info for info in workspace.works(KIND) if info.id == key), None)
@@ -70,6 +83,28 @@ def open_task(workspace: Workspace, key: str) -> Opened:
         store.close()
         raise
     return Opened(key, store, found.folder)
+
+
+def is_url(key: str) -> bool:
+    """Whether a key names a server."""
+    return "://" in key
+
+
+def _on_server(workspace: Workspace, url: str) -> Opened:
+    from core.preferences.outbox import OUTBOX, Outbox
+    from core.preferences.store import open_store
+
+    store = open_store(url)
+    folder = workspace.root / "work" / KIND
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return Opened(url, store, folder, Outbox(folder / OUTBOX))
+    except OSError as error:
+        store.close()
+        raise LabError(f"{folder} cannot be made: {error.strerror}.", "Check the workspace.") from error
+    except BaseException:
+        store.close()
+        raise
 
 
 def add_task(workspace: Workspace, task: Task, origin: str = "") -> str:
