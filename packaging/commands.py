@@ -29,7 +29,7 @@ HELP = f"""LLM Lab
   {PY} run.py bundle                  build the bundle for machines without Python
   {PY} run.py help                    this text
 
-The set-up lives in .venv beside run.py and takes 2.1 GB; remove that folder to be rid of it.
+The set-up lives in .venv beside run.py and takes 2.3 GB; remove that folder to be rid of it.
 """
 CHECKS = (
     ("ruff check", ["ruff", "check", "."]),

@@ -29,7 +29,7 @@ from machine import Trouble
 ROOT = Path(__file__).resolve().parent.parent
 TORCH = "torch==2.13.0"
 EXTRAS = {
-    "test": "what the tests need (170 MB to fetch, 0.4 GB on disk)",
+    "test": "what the tests need (190 MB to fetch, 0.5 GB on disk)",
     "check": "the checking tools (30 MB to fetch, 0.1 GB on disk)",
 }
 SIGN_OF_LIFE = 10.0  # seconds without a line after which the set-up says that it is still at work

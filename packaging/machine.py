@@ -13,10 +13,11 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 
 GB = 1e9
 OS_RELEASE = "/etc/os-release"
-# What a set-up writes: 2.1 GB were measured with PyTorch for CPUs, 6.5 GB are what its CUDA build comes to.
+# What a set-up writes: 2.3 GB were measured with PyTorch for CPUs, 6.5 GB are what its CUDA build comes to.
 NEEDED_GB = 2.9
 NEEDED_CUDA_GB = 8.0
 NEEDED_TEMPORARY_GB = 0.6
@@ -234,7 +235,7 @@ def disk_trouble(folder: str, needed_gb: float = NEEDED_GB) -> Trouble | None:
 
 
 # What tests need besides: whether it is missing, and the Debian package that brings it.
-EXTRAS = {
+EXTRAS: dict[str, tuple[Callable[[], bool], str]] = {
     "xvfb": (lambda: not shutil.which("Xvfb"), "xvfb"),
     "fonts": (lambda: fonts_trouble("") is not None, "fonts-dejavu-core"),
     "compiler": (lambda: not shutil.which("c++"), "g++"),
