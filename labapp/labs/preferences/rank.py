@@ -324,6 +324,8 @@ class RankPage(LabPage):
         said = self.lab.attempt(self.desk.submit)
         if said is not None:
             self._went_on(said)
+        elif self.desk.in_outbox:
+            self.say(tr("Kept on this computer; Enter asks the server again."))
 
     def _went_on(self, said: Standing) -> None:
         self.notice.hide()
