@@ -15,6 +15,7 @@ from PySide6.QtGui import QGuiApplication, QWindow
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from core.stages import once
+from labapp.idle import soon
 from labapp.labs.preferences.board_keys import BoardKeys
 from labapp.labs.preferences.cards import LETTERS
 from labapp.labs.preferences.consent import Consent
@@ -448,6 +449,8 @@ class RankPage(LabPage):
             self.desk.active.focus(True)
         elif event.type() == QEvent.Type.Hide:
             self.desk.active.focus(False)
+        elif event.type() == QEvent.Type.FontChange:  # presenter mode, or another size of text
+            soon(self.picture, self._show_item)
         return False
 
     # Qt and state.
