@@ -104,13 +104,17 @@ class IntervalRows(QWidget):
                 box = QRectF(0, field.top() + n * height, left - 12, height)
                 middle = box.center().y()
                 painter.setPen(QColor(theme.text))
-                title = painter.fontMetrics().elidedText(row.title, Qt.TextElideMode.ElideMiddle, int(box.width()))
+                title = painter.fontMetrics().elidedText(
+                    row.title, Qt.TextElideMode.ElideMiddle, int(box.width())
+                )
                 side = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
                 painter.drawText(box, side, title)
                 if row.value is None:
                     painter.setPen(QColor(theme.secondary))
                     rest = QRectF(field.left() + 4, box.top(), field.width() - 4, height)
-                    text = painter.fontMetrics().elidedText(row.text, Qt.TextElideMode.ElideRight, int(rest.width()))
+                    text = painter.fontMetrics().elidedText(
+                        row.text, Qt.TextElideMode.ElideRight, int(rest.width())
+                    )
                     painter.drawText(rest, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
                     continue
                 if row.low is not None and row.high is not None:

@@ -450,8 +450,15 @@ class RankPage(LabPage):
         elif event.type() == QEvent.Type.Hide:
             self.desk.active.focus(False)
         elif event.type() == QEvent.Type.FontChange:  # presenter mode, or another size of text
-            soon(self.picture, self._show_item)
+            soon(self.picture, self._font_changed)
         return False
+
+    def _font_changed(self) -> None:
+        opened = self.desk.opened
+        if opened is not None:
+            self.side.show_task(opened.store.task)
+            self.consent.prose.show_markdown(self.consent.text)
+        self._show_item()
 
     # Qt and state.
 

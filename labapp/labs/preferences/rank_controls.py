@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import (
     QCheckBox,
     QGridLayout,
@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from labapp.idle import soon
 from labapp.labs.preferences.tasks import SHIPPED, works_here
 from labapp.theme import CONTROLS_WIDTH
 from labapp.widgets.parts import Resized, button, field, flat_button, label
@@ -34,6 +35,7 @@ PAIR_KEYS = (
     ("← →", "left or right is better"), ("↓", "equally good"), ("4", "both bad"), ("Enter", "submit"),
     ("Ctrl Z, Y", "undo, redo, always"), ("B  S  C", "all bad, skip, comment"),
 )  # fmt: skip
+ROOM = 84  # px for the words of an option, where two stand in a row
 OPEN, SERVER = "open", "server"  # the picker's keys for a file and for a database of many
 
 
@@ -72,11 +74,10 @@ class RankControls(QWidget):
         self.pace = self._check(
             "My pace", "Show how many prompts you rank in an hour; only you see it", self._pace
         )
-        options = QGridLayout()
+        self._options = options = QGridLayout()
         options.setHorizontalSpacing(4)
         options.setVerticalSpacing(2)
-        for i, made in enumerate((self.pairs, self.stacked, self.differences, self.together, self.pace)):
-            options.addWidget(made, i // 2, i % 2)
+        self._place_options()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(18, 4, 14, 8)
         layout.setSpacing(8)
@@ -93,6 +94,18 @@ class RankControls(QWidget):
         made.setToolTip(tr(tip))
         made.toggled.connect(do)
         return made
+
+    def _place_options(self) -> None:
+        """Two options in a row, or one where the text is large."""
+        columns = 2 if self.fontMetrics().horizontalAdvance(self.differences.text()) < ROOM else 1
+        for i, made in enumerate((self.pairs, self.stacked, self.differences, self.together, self.pace)):
+            self._options.addWidget(made, i // columns, i % columns)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange and hasattr(self, "_options"):
+            self._place_options()
+            soon(self, lambda: self._fit_keys(self._holder.height()))
 
     def _keys(self) -> QWidget:
         self._shown_keys: tuple[tuple[str, str], ...] = ()
@@ -125,7 +138,7 @@ class RankControls(QWidget):
         self._fit_keys(self._holder.height())
 
     def _fit_keys(self, height: int) -> None:
-        wanted = self._grid.totalSizeHint().height()
+        wanted = self._grid.heightForWidth(self.keys.width())  # at larger text, lines wrap
         self.keys.resize(self.keys.width(), wanted)
         self.keys.setVisible(wanted <= height)
 
