@@ -139,8 +139,9 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     ),
     Experiment(
         "rephrase", "Rephrasing, and the matched arm", ("dpo", "chosen"), "unpaired", "refused",
-        "Same prompts, same chosen answers, same steps and seeds: does DPO refuse more in new words?",
+        "The same prompts and chosen answers: does DPO refuse more in new words?",
         "The honest comparison: what SFT on exactly the chosen answers does, beside DPO, by phrasing "
-        "(the table). Where SFT does as well, the rankings were not what helped. " + _HONEST,
+        "(the table). Where SFT does as well, the rankings were not what helped. Draw ln p of a right "
+        "plan, too: refusals can come out alike while the plans do not. " + _HONEST,
     ),
 )  # fmt: skip

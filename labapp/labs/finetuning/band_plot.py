@@ -56,7 +56,8 @@ class BandPlot(QWidget):
         for n in range(MOST):
             color = QColor(CATEGORIES[n])
             color.setAlpha(46)
-            low, high = pg.PlotDataItem(pen=None), pg.PlotDataItem(pen=None)
+            unseen = pg.mkPen(0, 0, 0, 0)  # without any pen they would have no path to fill between
+            low, high = pg.PlotDataItem(pen=unseen), pg.PlotDataItem(pen=unseen)
             for edge in (low, high):
                 item.addItem(edge)
             item.addItem(pg.FillBetweenItem(low, high, brush=pg.mkBrush(color)))

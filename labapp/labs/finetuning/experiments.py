@@ -69,7 +69,7 @@ class ExperimentsPage(LabPage):
     def _build_controls(self) -> None:
         self.picker = Picker(tr("Experiment"), self._choices)
         self.picker.picked.connect(self.choose)
-        self.question = label("", "heading", wrap=True)
+        self.question = label("", "", wrap=True)
         self.group, self.measure = QComboBox(), QComboBox()
         for key, title in GROUPS.items():
             self.group.addItem(tr(title), key)
@@ -333,7 +333,7 @@ class ExperimentsPage(LabPage):
 
     def _update(self) -> None:
         self.run_button.setEnabled(not self._running)
-        self.stop_button.setEnabled(bool(self._running))
+        self.stop_button.setVisible(bool(self._running))
 
     def show_first(self) -> None:
         self._update()

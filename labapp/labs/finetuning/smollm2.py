@@ -176,9 +176,9 @@ class Smollm2Page(LabPage):
             tr(
                 "At the end the margin is {margin:.1f} nats and {accuracy:.0%} of the pairs are told right; "
                 "without the NLL term and with three passes instead of two it is {other:.1f}, and the "
-                "answers have {words:.0f} words. Read the answers, not the margin: short is not yet right. The "
-                "last sentence that every better answer has (“{closing}”) was not learned. A recording of {date}, "
-                "one run each, seed {seed}; {n} questions. Made by: {command}",
+                "answers have {words:.0f} words. Read the answers, not the margin: short is not yet "
+                "right. The last sentence that every better answer has (“{closing}”) was not learned. A "
+                "recording of {date}, one run each, seed {seed}; {n} questions. Made by: {command}",
                 other=self.runs[1]["last"]["rewards/margins"], closing=CLOSING,
                 words=words_of([one[2] for one in self.runs[1]["answers"]]),
                 margin=last["rewards/margins"], accuracy=last["rewards/accuracies"],
