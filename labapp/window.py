@@ -59,6 +59,9 @@ from labapp.widgets.parts import label
 from labapp.widgets.rail import Rail
 from labapp.words import tr
 
+OPENED_IN = {"model": "forward", "preferences": "finetuning", "quantized": "quantization"}
+"""Where a link of the lineage leads, by its artifact's kind; else to the first lab."""
+MODELS = ("model", "quantized")
 SIZE = (1280, 800)  # px at the first start
 SMALLEST = (900, 540)  # px
 KEEP_STATE_EVERY = 30_000  # ms
@@ -301,10 +304,11 @@ class Window(QMainWindow):
         self.lineage.show_chain(self.workspace.chain(artifact_id))
 
     def _open_artifact(self, artifact_id: str) -> None:
-        handoff = Handoff(artifact_id=artifact_id)
-        found = self.labs_for(handoff)
-        if found:
-            self.open_in(found[0][0], handoff)
+        kind = self.workspace.artifact(artifact_id).kind
+        lab = OPENED_IN.get(kind, "tokenizer")
+        whole = Handoff(model_id=artifact_id) if kind in MODELS else Handoff(artifact_id=artifact_id)
+        if lab in self._catalogue:
+            self.open_in(lab, whole)
 
     # Files.
 

@@ -85,7 +85,7 @@ CATALOGUE: tuple[Entry, ...] = (
         "Post-training",
         "school",
         "labapp.labs.finetuning:FinetuningLab",
-        frozenset({"text", "prompt", "model_id"}),
+        frozenset({"text", "prompt", "model_id", "artifact_id"}),
     ),
     Entry(
         "preferences",

@@ -160,6 +160,10 @@ def test_answers_are_collected_read_and_passed_on(qtbot: QtBot, tmp_path: Path) 
         wait(qtbot, window, lambda: (tmp_path / "out" / "README.md").is_file())
         results.train()
         wait(qtbot, window, lambda: window.workspace.artifacts("preferences"))
+        wait(qtbot, window, lambda: window.lab is not None and window.lab.name == "finetuning")
+        plan = window.lab.run.form.plan()  # what is trained on next are these rankings
+        assert Path(plan.rows.path).name == "trl_chat.jsonl"
+        assert (plan.start, plan.rows.kind, plan.method.method) == ("smollm2", "file", "dpo")
         rows = [n for n, row in enumerate(lab.collect.numbers()[1]) if row[0] == "Anna"]
         for row in rows:
             lab.collect.table.selectionModel().select(
@@ -172,6 +176,9 @@ def test_answers_are_collected_read_and_passed_on(qtbot: QtBot, tmp_path: Path) 
         assert lab.collect.counted == 1
         artifact = window.workspace.artifacts("preferences")[0]
         assert artifact.path("trl_chat.jsonl").is_file()
+        window.show_lab("preferences")
+        window._open_artifact(artifact.id)  # from the lineage
+        assert window.lab.name == "finetuning"
 
 
 PROMPTS = ("Who is the king?", "What is 2 + 3?", "Who is the queen?")

@@ -94,6 +94,9 @@ class FinetuningLab(PagedLab):
         if handoff.model_id is not None:
             self.frame.show_page("run")
             self.run.choose_start(f"artifact:{handoff.model_id}")
+        if handoff.artifact_id is not None:
+            self.frame.show_page("run")
+            self.run.learn_from(self.context.workspace.artifact(handoff.artifact_id))
 
     def open_files(self, files: list[Path]) -> None:
         self.frame.show_page("data")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QScrollArea, QSlider, QVBoxLayout, QWidget
 
-from core.artifacts import Work
+from core.artifacts import Artifact, Work
 from core.problems import LabError
 from core.stages import Progress
 from core.training.arms import ARMS
@@ -222,6 +222,22 @@ class RunPage(LabPage):
     def choose_start(self, key: str) -> None:
         """Begin the next run with another model."""
         self.form.choose_start(key)
+
+    def learn_from(self, rankings: Artifact) -> None:
+        """Plan a run on people's rankings, by a LoRA adapter of SmolLM2, which wrote the shipped answers.
+
+        Raises:
+            LabError: The artifact holds no rankings.
+        """
+        if rankings.kind != "preferences":
+            raise LabError(
+                tr("“{name}” holds no rankings.", name=rankings.name),
+                tr("Choose a snapshot that the Preferences lab has kept."),
+            )
+        from core.preferences.publishing import DATA
+
+        self.form.choose_preset("smollm2")
+        self.form.choose_file(rankings.path(DATA))
 
     # A run.
 
