@@ -11,6 +11,7 @@ import importlib
 import importlib.abc
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -18,6 +19,7 @@ from types import ModuleType
 import shiboken6
 from PySide6.QtCore import QCoreApplication, QEventLoop, QObject, QTimer
 
+_WAITING: deque[tuple[QObject, Callable[[], object]]] = deque()  # in order, each with a timer of its own
 BREATH = 0.012  # s of importing after which the event loop gets its turn
 
 
@@ -43,15 +45,17 @@ def soon(owner: QObject, then: Callable[[], object]) -> None:
     """Call `then` at the event loop's next turn, unless `owner` is gone by then.
 
     `QTimer.singleShot(0, owner, then)` promises the same, but when the owner goes first it keeps `then`, and
-    all that `then` reaches, for good (PySide 6.11). A timer that belongs to the owner goes with it.
+    all that `then` reaches, for good (PySide 6.11). A timer that belongs to the owner lets go of `then` while
+    the owner is being destroyed, which destroys it once more if nobody else holds it. So it is held here.
     """
-    if not shiboken6.isValid(owner):
-        return
-    timer = QTimer(owner)
-    timer.setSingleShot(True)
-    timer.timeout.connect(then)
-    timer.timeout.connect(timer.deleteLater)
-    timer.start(0)
+    _WAITING.append((owner, then))
+    QTimer.singleShot(0, _call_next)
+
+
+def _call_next() -> None:
+    owner, then = _WAITING.popleft()
+    if shiboken6.isValid(owner):
+        then()
 
 
 def when_idle(module: str, owner: QObject, then: Callable[[], None]) -> None:
