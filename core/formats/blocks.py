@@ -59,7 +59,7 @@ def _half(raw: Tensor, at: int) -> Tensor:
 
 def _shifted(raw: Tensor, shifts: tuple[int, ...], mask: int) -> Tensor:
     """Some bits of every byte, once for each shift: (b, …, 1, l) to (b, …, shifts, l)."""
-    return (raw >> torch.tensor(shifts, dtype=torch.uint8)[:, None]) & mask
+    return torch.cat([(raw >> shift) & mask for shift in shifts], dim=-2)
 
 
 def _q4(raw: Tensor) -> Tensor:
