@@ -8,8 +8,7 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from core.artifacts import plain_json
-from core.problems import LabError
+from core.training.kept_figures import recall, remember
 from core.training.presets import RunPlan
 
 
@@ -93,9 +92,10 @@ def pace_key(plan: RunPlan) -> str:
 
 def read_pace(file: Path, plan: RunPlan) -> Pace | None:
     """What was measured earlier for a plan like this one; None where nothing was."""
+    kept = recall(file, pace_key(plan))
     try:
-        return Pace(**plain_json.read_json(file)[pace_key(plan)])
-    except (LabError, KeyError, TypeError):
+        return Pace(**kept)
+    except TypeError:
         return None
 
 
@@ -105,9 +105,4 @@ def keep_pace(file: Path, plan: RunPlan, pace: Pace) -> None:
     Raises:
         LabError: The disk refused.
     """
-    try:
-        known = plain_json.read_json(file)
-    except LabError:
-        known = {}
-    known = known if isinstance(known, dict) else {}
-    plain_json.write_json(file, known | {pace_key(plan): asdict(pace)})
+    remember(file, pace_key(plan), asdict(pace))

@@ -16,15 +16,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from core.artifacts import plain_json
 from core.model.config import ModelConfig
 from core.model.loading import load_model
 from core.model.source import open_model
-from core.problems import LabError
 from core.stages import Finished, Progress, pass_on
 from core.training.answer_lessons import Imitation, Preferring, Start, read_references
 from core.training.finetune import rows_of, start_path, tokenizer_of
 from core.training.finetune_plans import FinetunePlan, RowsChoice, check_plan
+from core.training.kept_figures import recall, remember
 from core.training.lora import places
 from core.training.machine import check_device, choose_precision
 from core.training.pieces import chat_tokenizer, encode_rows
@@ -170,9 +169,10 @@ def pace_key(plan: FinetunePlan) -> str:
 
 def read_finetune_pace(file: Path, plan: FinetunePlan) -> FinetunePace | None:
     """What was measured earlier for a plan like this one; None where nothing was."""
+    kept = recall(file, pace_key(plan))
     try:
-        return FinetunePace(**plain_json.read_json(file)[pace_key(plan)])
-    except (LabError, KeyError, TypeError):
+        return FinetunePace(**kept)
+    except TypeError:
         return None
 
 
@@ -182,9 +182,4 @@ def keep_finetune_pace(file: Path, plan: FinetunePlan, pace: FinetunePace) -> No
     Raises:
         LabError: The disk refused.
     """
-    try:
-        known = plain_json.read_json(file)
-    except LabError:
-        known = {}
-    known = known if isinstance(known, dict) else {}
-    plain_json.write_json(file, known | {pace_key(plan): asdict(pace)})
+    remember(file, pace_key(plan), asdict(pace))
