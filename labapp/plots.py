@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QSize, Qt
 from PySide6.QtGui import QColor, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
 from labapp.theme import CATEGORIES, theme_of
 from labapp.widgets.parts import flat_button, label
@@ -257,6 +257,17 @@ class Plot(QWidget):
         super().changeEvent(event)
         if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.FontChange) and hasattr(self, "_marker"):
             self._paint_theme()
+
+
+def choice_of_plot(titles: Sequence[str], choose: Callable[[int], object]) -> QComboBox:
+    """A choice between plots, to stand in a plot's title."""
+    box = QComboBox()
+    for title in titles:
+        box.addItem(title)
+    box.setAccessibleName(tr("What is plotted"))
+    box.setToolTip(tr("What is plotted against the steps of the run"))
+    box.currentIndexChanged.connect(choose)
+    return box
 
 
 def line_plot(title: str, *, x: Axis, y: Axis, whole: bool = True) -> Plot:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QComboBox, QStackedWidget, QVBoxLayout, QWidget
 
 from core.training.history import History, smoothed
 from labapp.idle import soon
-from labapp.plots import Plot, line_plot
+from labapp.plots import Plot, choice_of_plot, line_plot
 from labapp.widgets.legends import Names, add_legend, color_legend
 from labapp.words import tr
 
@@ -97,12 +97,7 @@ class RunCurves(QWidget):
         layout.addWidget(self._names)
 
     def _choice_of(self, plot: Plot) -> QComboBox:
-        box = QComboBox()
-        for other in self.plots.values():
-            box.addItem(other.title)
-        box.setAccessibleName(tr("What is plotted"))
-        box.setToolTip(tr("What is plotted against the steps of the run"))
-        box.currentIndexChanged.connect(self.choose)
+        box = choice_of_plot([other.title for other in self.plots.values()], self.choose)
         plot.replace_title(box)
         return box
 

@@ -34,6 +34,7 @@ from labapp.widgets.parts import Resized, WholeLabel, button, card, controls, fi
 from labapp.widgets.picker import Choice, Picker
 from labapp.widgets.table import Column, Table
 from labapp.words import tr
+from labapp.works import check_writable
 
 if TYPE_CHECKING:
     from labapp.labs.finetuning import FinetuningLab
@@ -271,7 +272,7 @@ class RunPage(LabPage):
         work = self.context.workspace.open_work(KIND, id_)
         heard = Controls()
         try:
-            _check_writable(work)
+            check_writable(work)
             self._launch(work, heard, lambda: resume_finetune(work.folder, heard))
         except LabError:
             work.close()
@@ -488,12 +489,3 @@ class RunPage(LabPage):
         for info in self.context.workspace.works(KIND):
             if info.id == state.get("run"):
                 self.show_run(info.folder, info.name)
-
-
-def _check_writable(work: Work) -> None:
-    if work.read_only:
-        who = work.holder or tr("another window")
-        raise LabError(
-            tr("“{name}” is open: {who} holds it.", name=work.name, who=who),
-            tr("Close it there and try again."),
-        )

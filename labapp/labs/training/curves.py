@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QStackedWidget, QVBoxLayout,
 
 from core.training.history import History, smoothed
 from labapp.idle import soon
-from labapp.plots import Plot, Series, line_plot
+from labapp.plots import Plot, Series, choice_of_plot, line_plot
 from labapp.theme import theme_of
 from labapp.widgets.legends import Names, add_legend, color_legend
 from labapp.words import tr
@@ -71,12 +71,7 @@ class Curves(QWidget):
         return [self.plots[name].add_curve(title) for title in titles]
 
     def _choice_of(self, plot: Plot) -> QComboBox:
-        box = QComboBox()
-        for other in self.plots.values():
-            box.addItem(other.title)
-        box.setAccessibleName(tr("What is plotted"))
-        box.setToolTip(tr("What is plotted against the steps of the run"))
-        box.currentIndexChanged.connect(self.choose)
+        box = choice_of_plot([other.title for other in self.plots.values()], self.choose)
         plot.replace_title(box)
         return box
 

@@ -43,6 +43,7 @@ from labapp.widgets.picker import Choice, Picker
 from labapp.widgets.prediction import Prediction
 from labapp.widgets.table import Column, Table
 from labapp.words import tr
+from labapp.works import check_writable
 
 if TYPE_CHECKING:
     from labapp.labs.training import TrainingLab
@@ -337,7 +338,7 @@ class RunPage(LabPage):
         work = self.context.workspace.open_work("training", id_)
         heard = Controls()
         try:
-            _check_writable(work)
+            check_writable(work)
             self._launch(work, heard, lambda: resume_run(work.folder, heard))
         except LabError:
             work.close()
@@ -589,12 +590,3 @@ class RunPage(LabPage):
                 self.show_run(info.folder, info.name)
                 return
         self.show_scene()
-
-
-def _check_writable(work: Work) -> None:
-    if work.read_only:
-        who = work.holder or tr("another window")
-        raise LabError(
-            tr("“{name}” is open: {who} holds it.", name=work.name, who=who),
-            tr("Close it there and try again."),
-        )
