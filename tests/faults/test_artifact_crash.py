@@ -23,10 +23,10 @@ import pytest
 import core
 from core.artifacts import Artifact, Work, Workspace, durable, publish_folder
 from core.problems import LabError
+from tests.faults.killing import CHANGING
 
 ROOT = Path(core.__file__).resolve().parent.parent
 FAULTS = ("ENOSPC", "EDQUOT", "EIO", "EACCES", "EROFS")
-CHANGING = ("mkdir", "open", "write", "fsync", "replace", "rename", "rmdir")
 
 # A process that publishes for ever, or until it kills itself before the n-th call that changes the disk.
 PUBLISHER = """
@@ -34,20 +34,7 @@ import os, signal, sys
 from pathlib import Path
 from core.artifacts import Workspace, durable
 from core.artifacts.manifest import app_version
-
-class KillingOs:
-    def __init__(self, left):
-        self.left = left
-    def __getattr__(self, name):
-        real = getattr(os, name)
-        if name not in {changing}:
-            return real
-        def call(*args, **named):
-            self.left -= 1
-            if self.left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return real(*args, **named)
-        return call
+from tests.faults.killing import KillingOs
 
 workspace = Workspace(Path(sys.argv[1]))
 app_version()  # imports now what the first publish would import
@@ -61,7 +48,7 @@ while True:
         draft.write("deep/two.bin", os.urandom(200_000))
         draft.metrics["size"] = 206_000
     print(draft.id, flush=True)
-""".replace("{changing}", repr(set(CHANGING)))
+"""
 
 Start = Callable[..., subprocess.Popen[str]]
 needs_sigkill = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL to send oneself")

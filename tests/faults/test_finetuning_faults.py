@@ -22,7 +22,7 @@ from core.training.finetune_plans import PLAN
 from core.training.finetune_settings import FinetuneSettings
 from tests.core.training.small_runs import told, written
 from tests.core.training.tiny_chat import tiny_model, tiny_plan, write_pairs
-from tests.faults.test_artifact_crash import CHANGING, FaultyOs
+from tests.faults.test_artifact_crash import FaultyOs
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANGES = {"steps": 6, "evaluate_every": 3, "save_every": 2}
@@ -37,23 +37,10 @@ torch.set_num_threads(1)
 import core.training.loop
 from core.artifacts import durable
 from core.stages import run_to_end
+from tests.faults.killing import KillingOs
 from tests.faults.test_finetuning_faults import sit
 
 core.training.loop.choose_precision = lambda *_: ("f32", 1e9)
-
-class KillingOs:
-    def __init__(self, left):
-        self.left = left
-    def __getattr__(self, name):
-        real = getattr(os, name)
-        if name not in {changing}:
-            return real
-        def call(*args, **named):
-            self.left -= 1
-            if self.left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return real(*args, **named)
-        return call
 
 print("ready", flush=True)
 for line in sys.stdin:
@@ -65,7 +52,7 @@ for line in sys.stdin:
         sit(Path(root), Path(folder))
         os._exit(0)
     print(os.waitpid(child, 0)[1], flush=True)
-""".replace("{changing}", repr(set(CHANGING)))
+"""
 
 
 def sit(root: Path, folder: Path) -> None:

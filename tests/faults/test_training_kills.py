@@ -21,7 +21,7 @@ from core.problems import LabError
 from core.stages import run_to_end
 from core.training.checkpoints import read_save
 from tests.core.training.small_runs import begin, told, work, written
-from tests.faults.test_artifact_crash import CHANGING, FaultyOs
+from tests.faults.test_artifact_crash import FaultyOs
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = 8
@@ -37,22 +37,9 @@ import core.training.loop
 from core.artifacts import durable
 from core.training.events import Stepped
 from tests.core.training.small_runs import begin
+from tests.faults.killing import KillingOs
 
 core.training.loop.choose_precision = lambda *_: ("f32", 1e9)
-
-class KillingOs:
-    def __init__(self, left):
-        self.left = left
-    def __getattr__(self, name):
-        real = getattr(os, name)
-        if name not in {changing}:
-            return real
-        def call(*args, **named):
-            self.left -= 1
-            if self.left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return real(*args, **named)
-        return call
 
 def sit(folder, optimizer, steps, stop, kill):
     if kill:
@@ -75,7 +62,7 @@ for line in sys.stdin:
         time.sleep(microseconds / 1e6)
         os.kill(child, signal.SIGKILL)
     print(os.waitpid(child, 0)[1], flush=True)
-""".replace("{changing}", repr(set(CHANGING)))
+"""
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork and no SIGKILL")
 Order = Callable[..., int]
